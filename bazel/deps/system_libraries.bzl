@@ -1,0 +1,69 @@
+"""A repository that holds what pkg-config says about the system's libraries."""
+
+# Target in //bazel/deps -> pkg-config modules. Abseil is cut as its include folders are.
+_LIBRARIES = {
+    "absl_base": ["absl_base", "absl_core_headers"],
+    "absl_cleanup": ["absl_cleanup"],
+    "absl_container": [
+        "absl_btree",
+        "absl_fixed_array",
+        "absl_flat_hash_map",
+        "absl_flat_hash_set",
+        "absl_inlined_vector",
+        "absl_node_hash_map",
+        "absl_node_hash_set",
+    ],
+    "absl_functional": ["absl_any_invocable", "absl_bind_front", "absl_function_ref"],
+    "absl_hash": ["absl_hash"],
+    "absl_numeric": ["absl_bits", "absl_int128"],
+    "absl_random": ["absl_random_distributions", "absl_random_random"],
+    "absl_status": ["absl_status", "absl_statusor"],
+    "absl_strings": ["absl_cord", "absl_str_format", "absl_strings"],
+    "absl_synchronization": ["absl_synchronization"],
+    "absl_time": ["absl_time"],
+    "absl_types": ["absl_optional", "absl_span", "absl_variant"],
+    "benchmark": ["benchmark"],
+    "cli11": ["CLI11"],
+    "grpc": ["grpc++", "protobuf"],
+    "gtest": ["gmock"],
+    "gtest_main": ["gmock_main"],
+    "isal": ["libisal"],
+    "lz4": ["liblz4"],
+    "nlohmann_json": ["nlohmann_json"],
+    "openssl": ["libcrypto"],
+    "openssl_ssl": ["libssl"],
+    "protobuf": ["protobuf"],
+    "spdlog": ["spdlog"],
+    "zstd": ["libzstd"],
+}
+
+def _pkg_config(ctx, flag, modules):
+    result = ctx.execute(["pkg-config", flag] + modules)
+    if result.return_code != 0:
+        fail("pkg-config: %s\nRun tools/setup.sh, which installs what is missing." % result.stderr)
+    return result.stdout.split(" ")
+
+def _system_libraries_impl(ctx):
+    linkopts = {}
+    defines = {}
+    for library, modules in ctx.attr.libraries.items():
+        libs = [flag.strip() for flag in _pkg_config(ctx, "--libs", modules)]
+        cflags = [flag.strip() for flag in _pkg_config(ctx, "--cflags-only-other", modules)]
+
+        # The lists are generous (gRPC's names ninety libraries): link only what is used.
+        linkopts[library] = (
+            ["-Wl,--push-state,--as-needed"] + [flag for flag in libs if flag] + ["-Wl,--pop-state"]
+        )
+        defines[library] = [flag[len("-D"):] for flag in cflags if flag.startswith("-D")]
+    ctx.file("BUILD.bazel", "")
+    ctx.file("flags.bzl", "LINKOPTS = %r\n\nDEFINES = %r\n" % (linkopts, defines))
+
+_system_libraries = repository_rule(
+    implementation = _system_libraries_impl,
+    attrs = {"libraries": attr.string_list_dict(mandatory = True)},
+    configure = True,
+    local = True,
+)
+
+def system_libraries(name):
+    _system_libraries(name = name, libraries = _LIBRARIES)

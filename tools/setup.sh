@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# setup.sh: installs what the build and the tests need and is not there yet, from Debian 12's
+# packages and from npm. Needs root only when a Debian package is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+packages=(
+  # The build.
+  bazel-bootstrap bazel-rules-java bazel-rules-proto clang clang-14 lld libclang-rt-14-dev
+  binutils pkg-config git
+  # Libraries, each named in bazel/deps.
+  libabsl-dev libbenchmark-dev libcli11-dev libgmock-dev libgrpc++-dev libgtest-dev libisal-dev
+  liblz4-dev libprotobuf-dev libspdlog-dev libssl-dev libzstd-dev nlohmann-json3-dev
+  protobuf-compiler protobuf-compiler-grpc
+  # Checks, and the client in Python.
+  clang-format-14 clang-tidy-14 shellcheck
+  python3 python3-grpc-tools python3-grpcio python3-protobuf
+)
+# A machine may have its own Node.js, which Debian's would not improve.
+command -v node >/dev/null || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm ca-certificates)
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) || true
+  [[ $status == installed ]] || missing+=("$package")
+done
+
+if [[ ${#missing[@]} -gt 0 ]]; then
+  install=(apt-get install --yes --no-install-recommends "${missing[@]}")
+  if [[ $EUID -ne 0 ]]; then
+    echo "Packages are missing. As root, run:" >&2
+    echo "  apt-get update && ${install[*]}" >&2
+    exit 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update
+  "${install[@]}"
+fi
+
+# buf, which lints the API, and the client in JavaScript.
+for folder in tools/buf tests/integration/node_client; do
+  # npm writes this file last, so an interrupted install is made again.
+  [[ $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]] ||
+    npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund
+done
