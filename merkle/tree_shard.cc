@@ -1,0 +1,142 @@
+#include "merkle/tree_shard.h"
+
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+
+namespace slipstream::merkle {
+namespace {
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+
+// Returns the least depth at which buckets hold no more entries than they should.
+int DepthFor(uint64_t leaf_count) {
+  int depth = 0;
+  while (depth < DirtySet::kDepthMax && leaf_count > TreeShard::kLeavesPerBucketChosenMax
+                                                         << depth) {
+    ++depth;
+  }
+  return depth;
+}
+
+// Returns whether 2^depth buckets are about right for `leaf_count` entries.
+bool DepthSuits(int depth, uint64_t leaf_count) {
+  if (leaf_count > TreeShard::kLeavesPerBucketMax << depth) return depth == DirtySet::kDepthMax;
+  return depth == 0 || leaf_count >= TreeShard::kLeavesPerBucketMin << depth;
+}
+
+Subtree FoldRange(LeafReader& reader, const base::KeyPrefix& prefix, uint64_t& leaf_count) {
+  SubtreeFolder folder(prefix.bit_count);
+  leaf_count = 0;
+  reader.ForEach(base::RangeOf(prefix), [&folder, &leaf_count](const Leaf& leaf) {
+    folder.Add(leaf.key_id, DigestOfLeaf(leaf));
+    ++leaf_count;
+  });
+  return folder.Finish();
+}
+
+}  // namespace
+
+TreeShard::TreeShard(const LeafSource* source, uint8_t index) : source_(source), index_(index) {
+  nodes_.resize(2);
+  leaf_counts_.resize(1);
+  memory_bytes_ = sizeof(*this) + dirty_.memory_bytes() + 2 * sizeof(Subtree) + sizeof(uint32_t);
+}
+
+size_t TreeShard::Settle(size_t bucket_count_max) {
+  absl::MutexLock lock(&mutex_);
+  if (!dirty_.any()) return 0;
+  AdaptDepth();
+  return SettleBuckets(0, (uint32_t{1} << depth_) - 1, bucket_count_max);
+}
+
+Subtree TreeShard::SubtreeAt(const base::KeyPrefix& prefix) {
+  SLIP_CHECK(prefix.bit_count >= kPrefixBits);
+  SLIP_CHECK(prefix.bits.shard() == index_);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (dirty_.any()) AdaptDepth();
+    const int level = prefix.bit_count - kPrefixBits;
+    if (level <= depth_) {
+      const uint32_t node = BucketOf(prefix.bits, level);
+      const int below = depth_ - level;
+      SettleBuckets(node << below, ((node + 1) << below) - 1, kNoLimit);
+      return nodes_[(size_t{1} << level) + node];
+    }
+  }
+  LeafReader reader(source_);
+  uint64_t leaf_count = 0;
+  return FoldRange(reader, prefix, leaf_count);
+}
+
+void TreeShard::AdaptDepth() {
+  // Each mark adds at most one entry. To count costs little beside hashing what the marks changed.
+  const uint64_t mark_count = dirty_.mark_count();
+  const uint64_t leaf_count_max = leaf_count() + (mark_count - counted_mark_count_);
+  if (DepthSuits(depth_, leaf_count_max) && DepthSuits(depth_, leaf_count())) return;
+  const uint64_t counted = CountLeaves(*source_, base::RangeOf(PrefixOf(0, 0)));
+  counted_mark_count_ = mark_count;
+  if (!DepthSuits(depth_, counted)) Resize(DepthFor(counted), counted);
+}
+
+void TreeShard::Resize(int depth, uint64_t leaf_count) {
+  const size_t bucket_count = size_t{1} << depth;
+  depth_ = depth;
+  nodes_ = std::vector<Subtree>(2 * bucket_count);
+  // Guesses until each bucket is settled, so that leaf_count() does not dip meanwhile.
+  leaf_counts_ =
+      std::vector<uint32_t>(bucket_count, static_cast<uint32_t>(leaf_count / bucket_count));
+  leaf_counts_[0] += static_cast<uint32_t>(leaf_count % bucket_count);
+  leaf_count_.store(leaf_count, std::memory_order_relaxed);
+  dirty_.Reset(depth);
+  memory_bytes_.store(sizeof(*this) + dirty_.memory_bytes() + nodes_.capacity() * sizeof(Subtree) +
+                          leaf_counts_.capacity() * sizeof(uint32_t),
+                      std::memory_order_relaxed);
+}
+
+size_t TreeShard::SettleBuckets(uint32_t first, uint32_t last, size_t count_max) {
+  std::vector<uint32_t> buckets;
+  // Clean before they are read: a change that the reading misses marks its bucket again.
+  dirty_.Take(first, last, count_max, buckets);
+  if (buckets.empty()) return 0;
+  const size_t count = buckets.size();
+  LeafReader reader(source_);
+  for (const uint32_t bucket : buckets) HashBucket(reader, bucket);
+  HashAbove(std::move(buckets));
+  return count;
+}
+
+void TreeShard::HashBucket(LeafReader& reader, uint32_t bucket) {
+  uint64_t count = 0;
+  nodes_[(size_t{1} << depth_) + bucket] = FoldRange(reader, PrefixOf(bucket, depth_), count);
+  leaf_count_.store(leaf_count() + count - leaf_counts_[bucket], std::memory_order_relaxed);
+  leaf_counts_[bucket] = static_cast<uint32_t>(count);
+}
+
+void TreeShard::HashAbove(std::vector<uint32_t> buckets) {
+  for (int level = depth_ - 1; level >= 0; --level) {
+    // What were nodes of the level below become their parents, each once.
+    size_t parent_count = 0;
+    for (const uint32_t child : buckets) {
+      const uint32_t parent = child / 2;
+      if (parent_count != 0 && buckets[parent_count - 1] == parent) continue;
+      buckets[parent_count++] = parent;
+      const size_t node = (size_t{1} << level) + parent;
+      nodes_[node] = Join(nodes_[2 * node], nodes_[2 * node + 1]);
+    }
+    buckets.resize(parent_count);
+  }
+}
+
+base::KeyPrefix TreeShard::PrefixOf(uint32_t bucket, int depth) const {
+  const uint32_t bits = bucket << (DirtySet::kDepthMax - depth);
+  base::KeyId key_id;
+  key_id.bytes[0] = index_;
+  key_id.bytes[1] = static_cast<uint8_t>(bits >> 16);
+  key_id.bytes[2] = static_cast<uint8_t>(bits >> 8);
+  key_id.bytes[3] = static_cast<uint8_t>(bits);
+  return base::MakePrefix(key_id, kPrefixBits + depth);
+}
+
+}  // namespace slipstream::merkle
