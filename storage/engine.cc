@@ -1,0 +1,200 @@
+#include "storage/engine.h"
+
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "base/error_reason.h"
+#include "base/status_macros.h"
+#include "storage/ceilings.h"
+#include "storage/engine_impl.h"
+
+namespace slipstream::storage {
+namespace {
+
+// Each turn of a read but the last found that its record was replaced under it.
+constexpr int kReadAttemptsMax = 100;
+
+absl::Status RecordDamaged(const Location& location, absl::string_view problem) {
+  return base::WithReason(
+      absl::DataLossError(absl::StrFormat("segment %d offset %d: %s", location.segment_number,
+                                          location.offset, problem)),
+      base::kReasonRecordDamaged);
+}
+
+bool IsExpired(const Entry& entry, absl::Time now) {
+  return entry.expires_at_ms != 0 &&
+         now >= absl::FromUnixMillis(static_cast<int64_t>(entry.expires_at_ms));
+}
+
+}  // namespace
+
+absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time now) {
+  if (key.empty() || key.size() > kKeyBytesCeiling) {
+    return base::WithReason(absl::InvalidArgumentError(absl::StrFormat(
+                                "key of %d bytes, not 1 to %d", key.size(), kKeyBytesCeiling)),
+                            base::kReasonKeySize);
+  }
+  SLIP_ASSIGN_OR_RETURN(Current current, ReadCurrent(base::KeyIdOf(key), Tombstones::kSkip));
+  ReadResult result{.lsn = current.lsn};
+  if (!current.entry.has_value()) return result;
+  result.version = current.entry->version;
+  if (current.entry->tombstone || IsExpired(*current.entry, now)) return result;
+  if (current.record.key != key) return ReadResult{};  // Another key with the same key_id.
+  result.found = true;
+  result.value = std::move(current.bytes);
+  result.value.erase(0, kRecordHeaderBytes + key.size());
+  return result;
+}
+
+absl::StatusOr<Record> Engine::Impl::GetRecord(const base::KeyId& key_id, Lsn* lsn) {
+  SLIP_ASSIGN_OR_RETURN(const Current current, ReadCurrent(key_id, Tombstones::kRead));
+  if (!current.entry.has_value()) {
+    return absl::NotFoundError(
+        absl::StrCat("no record of key_id ", absl::BytesToHexString(key_id.view())));
+  }
+  if (lsn != nullptr) *lsn = current.lsn;
+  return Record{
+      .key = std::string(current.record.key),
+      .value = std::string(current.record.value),
+      .version = current.entry->version,
+      .sequence = current.entry->sequence,
+      .expires_at_ms = current.entry->expires_at_ms,
+      .tombstone = current.entry->tombstone,
+  };
+}
+
+absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyId& key_id,
+                                                                Tombstones tombstones) {
+  for (int attempt = 0; attempt < kReadAttemptsMax; ++attempt) {
+    Current current;
+    const absl::optional<LocatedEntry> located = keydir_.Find(key_id);
+    if (!located.has_value()) return current;
+    if (located->damaged) {
+      return RecordDamaged(located->location, "the record was found damaged by an earlier read");
+    }
+    current.entry = located->entry;
+    if (!log_->IsDurable(located->location)) current.lsn = log_->appended_lsn();
+    if (located->entry.tombstone && tombstones == Tombstones::kSkip) return current;
+    current.bytes.resize(located->entry.record_bytes);
+    absl::Status status = log_->Read(located->location, current.bytes.size(), current.bytes.data());
+    // A file that ends too early is damage like any other; a device that fails is not.
+    if (!status.ok() && !absl::IsOutOfRange(status)) return status;
+    if (status.ok()) status = CheckRecord(located->entry, current);
+    if (status.ok()) return current;
+    if (Quarantine(*located)) return RecordDamaged(located->location, status.message());
+  }
+  return absl::UnavailableError(
+      absl::StrFormat("the record was replaced during each of %d reads", kReadAttemptsMax));
+}
+
+// Decodes current.bytes into current.record and compares it with what the KeyDir says.
+absl::Status Engine::Impl::CheckRecord(const Entry& entry, Current& current) const {
+  SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes));
+  const RecordView& record = current.record;
+  const RecordType type = entry.tombstone ? RecordType::kDelete : RecordType::kPut;
+  if (record.bytes() != current.bytes.size() || record.header.type != type ||
+      record.version() != entry.version || base::KeyIdOf(record.key) != entry.key_id) {
+    return absl::DataLossError(absl::StrFormat("another record stands here, of version %s",
+                                               base::ToString(record.version())));
+  }
+  return absl::OkStatus();
+}
+
+// Takes the entry out of sight if it is still the key's current one; returns whether it was.
+bool Engine::Impl::Quarantine(const LocatedEntry& located) {
+  const base::KeyId& key_id = located.entry.key_id;
+  KeyDir::Exclusive locked(&keydir_, StripeOf(key_id.shard()));
+  if (!locked.shard(key_id.shard()).table.MarkDamaged(key_id, located.location)) return false;
+  Notify(key_id);
+  return true;
+}
+
+void Engine::Impl::Notify(const base::KeyId& key_id) {
+  if (observer_ != nullptr) observer_->OnChange(key_id);
+}
+
+void Engine::Impl::VisitEntries(const base::KeyRange& range,
+                                absl::FunctionRef<bool(const Entry&)> visit) {
+  keydir_.Visit(range, [visit](const LocatedEntry& located) {
+    return located.damaged || visit(located.entry);
+  });
+}
+
+EngineStats Engine::Impl::stats() {
+  const KeyDirStats keydir = keydir_.stats();
+  const LogStats log = log_->stats();
+  return {
+      .live_key_count = keydir.live_count,
+      .tombstone_count = keydir.tombstone_count,
+      .damaged_key_count = keydir.damaged_count,
+      .segment_count = log.segment_count,
+      .log_bytes = log.log_bytes,
+      .keydir_bytes = keydir.bytes,
+      .flush_count = log.frame_count,
+      .sync_count = log.sync_count,
+  };
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Engine::~Engine() = default;
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(FileSystem* fs, absl::string_view directory,
+                                                     const Options& options, base::Random* rng,
+                                                     ChangeObserver* observer) {
+  SLIP_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
+                        Impl::Open(fs, directory, options, rng, observer));
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+absl::StatusOr<WriteResult> Engine::Write(absl::Span<const Mutation> mutations, Atomicity atomicity,
+                                          absl::Time now) {
+  return impl_->Write(mutations, atomicity, now);
+}
+
+absl::StatusOr<WriteResult> Engine::Apply(absl::Span<const Record> records, Atomicity atomicity,
+                                          absl::Time) {
+  return impl_->Apply(records, atomicity);
+}
+
+absl::StatusOr<ReadResult> Engine::Get(absl::string_view key, absl::Time now) {
+  return impl_->Get(key, now);
+}
+
+absl::StatusOr<Record> Engine::GetRecord(const base::KeyId& key_id, Lsn* lsn) {
+  return impl_->GetRecord(key_id, lsn);
+}
+
+void Engine::VisitEntries(const base::KeyRange& range,
+                          absl::FunctionRef<bool(const Entry&)> visit) {
+  impl_->VisitEntries(range, visit);
+}
+
+absl::StatusOr<Lsn> Engine::Flush(FlushMode mode) {
+  return impl_->log().Flush(mode == FlushMode::kSync ? Log::Mode::kSync : Log::Mode::kWrite);
+}
+
+absl::StatusOr<bool> Engine::Maintain() { return impl_->log().Maintain(); }
+
+absl::Status Engine::Close() { return impl_->Close(); }
+
+Lsn Engine::durable_lsn() const { return impl_->log().durable_lsn(); }
+
+Lsn Engine::appended_lsn() const { return impl_->log().appended_lsn(); }
+
+absl::Status Engine::status() const { return impl_->log().status(); }
+
+base::ActorId Engine::actor() const { return impl_->actor(); }
+
+uint64_t Engine::node_id() const { return impl_->node_id(); }
+
+base::Hlc Engine::last_hlc() const { return impl_->last_hlc(); }
+
+EngineStats Engine::stats() const { return impl_->stats(); }
+
+const RecoveryReport& Engine::recovery_report() const { return impl_->recovery_report(); }
+
+}  // namespace slipstream::storage

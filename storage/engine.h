@@ -1,0 +1,163 @@
+// Engine: one node's durable map from keys to versioned values. Start reading storage/ here.
+//
+// A log of frames is the single source of truth (docs/storage_format.md); the KeyDir, in memory,
+// says where each key's current record is. The engine starts no thread and reads no clock: time is
+// an argument, and background work is a step (`Flush`, `Maintain`) that its owner calls. It knows
+// neither peers nor the Merkle tree: a ChangeObserver hears which keys changed.
+#ifndef SLIPSTREAM_STORAGE_ENGINE_H_
+#define SLIPSTREAM_STORAGE_ENGINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/key_id.h"
+#include "base/random.h"
+#include "base/version.h"
+#include "storage/entry.h"
+#include "storage/file_system.h"
+#include "storage/options.h"
+#include "storage/recovery_report.h"
+
+namespace slipstream::storage {
+
+// Hears which keys changed, in order to bring derived state up to date later.
+class ChangeObserver {
+ public:
+  virtual ~ChangeObserver() = default;
+  // The entry of `key_id` changed. Called under the lock of its shard, from any thread: must be
+  // short, must not block and must not call the engine. During Open, called for every key.
+  virtual void OnChange(const base::KeyId& key_id) = 0;
+};
+
+// The outcome of a Write or an Apply.
+struct WriteResult {
+  // One for each mutation, in order. (Apply: the versions were given; left empty.)
+  absl::InlinedVector<base::Version, 1> versions;
+  absl::InlinedVector<uint64_t, 1> sequences;  // Of the dots, likewise.
+  // Acknowledge, and let others learn of it, only when `durable_lsn()` has reached this (SyncPolicy
+  // kAlways). 0 if nothing was appended.
+  Lsn lsn = 0;
+  // Records appended; Apply skips those that are not newer than what is stored.
+  size_t applied_count = 0;
+};
+
+// The outcome of a Get.
+struct ReadResult {
+  bool found = false;  // False for an absent, deleted or expired key.
+  std::string value;
+  base::Version version;  // Of the value or of the tombstone; zero if there is neither.
+  // What was read may be lost in a crash until `durable_lsn()` has reached this; 0: it is durable.
+  Lsn lsn = 0;
+};
+
+// Figures for status; a snapshot that is exact when no call is under way.
+struct EngineStats {
+  uint64_t live_key_count = 0;  // Neither deleted nor expired by Open's or a write's time.
+  uint64_t tombstone_count = 0;
+  uint64_t damaged_key_count = 0;  // Found damaged by a read; answered with DATA_LOSS.
+  uint64_t segment_count = 0;
+  uint64_t log_bytes = 0;     // Of all segments, their unused part too.
+  uint64_t keydir_bytes = 0;  // Memory of the KeyDir, all overhead counted.
+  uint64_t flush_count = 0;   // Frames written.
+  uint64_t sync_count = 0;
+};
+
+// Thread-safe: a lock per stripe of 8 shards (a shard is the first byte of key_id), then one for
+// the log's open frame. Readers and writers wait for no disk, except that a write may have to make
+// room (Write) and that one flush works at a time.
+class Engine {
+ public:
+  // Opens the store in `directory`, taking its lock, creating it if options.create_if_missing.
+  // Replays the log: a torn tail is cut and reported, never an error; damage before the tail
+  // follows options.on_damage. `fs`, `rng` (called only inside Open, Flush and Maintain) and
+  // `observer` (may be null) must outlive the engine. FAILED_PRECONDITION (reasons
+  // DIRECTORY_IN_USE, DIRECTORY_FOREIGN for files of another format or a newer version), NOT_FOUND,
+  // INVALID_ARGUMENT (options), DATA_LOSS (LOG_DAMAGED).
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(FileSystem* fs, absl::string_view directory,
+                                                      const Options& options, base::Random* rng,
+                                                      ChangeObserver* observer);
+
+  // Without Close, what is not flushed is lost, as in a crash.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Gives each mutation a version and a dot, appends them and makes them visible to reads. Blind:
+  // no disk read. kAll: all or none survive a crash, and no read sees some without the others; a
+  // key may occur only once. kEach: every mutation is a write of its own, in order. `now` is the
+  // wall clock. INVALID_ARGUMENT beyond a limit (nothing is written), RESOURCE_EXHAUSTED
+  // (DISK_FULL; reads go on), UNAVAILABLE (ENGINE_FAILED) after a failed write or sync.
+  absl::StatusOr<WriteResult> Write(absl::Span<const Mutation> mutations, Atomicity atomicity,
+                                    absl::Time now);
+
+  // Takes over records that another node wrote: each is stored if it is newer than the entry of its
+  // key, or its entry is damaged and it is not older; else skipped. Idempotent. kAll: those that
+  // are stored become so together. Advances the clock past every version. Errors as Write; limits
+  // are the ceilings, not this node's smaller settings, so that replicas with other limits agree.
+  absl::StatusOr<WriteResult> Apply(absl::Span<const Record> records, Atomicity atomicity,
+                                    absl::Time now);
+
+  // Reads the value of `key`, hidden if it expired by `now`. DATA_LOSS (RECORD_DAMAGED) if its
+  // record fails its checks: the key is then quarantined (out of VisitEntries, so the tree sees the
+  // loss) until a Write or an Apply replaces it. INVALID_ARGUMENT, UNAVAILABLE (device).
+  absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
+
+  // Reads the current record, tombstones and expired ones too, of `key_id`. NOT_FOUND; others as
+  // Get. `lsn`, if not null, is set as ReadResult::lsn.
+  absl::StatusOr<Record> GetRecord(const base::KeyId& key_id, Lsn* lsn);
+
+  // Calls `visit` for each entry in `range` in key_id order, tombstones and expired ones too, until
+  // it returns false. Under the shard's lock: `visit` must be short and must not call the engine.
+  // Sees one moment of each shard; costs what the range holds; no disk.
+  void VisitEntries(const base::KeyRange& range, absl::FunctionRef<bool(const Entry&)> visit);
+
+  // Writes out what was appended and, with kSync, makes it durable; returns the new durable_lsn().
+  // One flush works at a time, a second caller waits for it; writers go on meanwhile and fill the
+  // next frame. After an error the engine has failed for good: `status()`.
+  enum class FlushMode { kWrite, kSync };
+  absl::StatusOr<Lsn> Flush(FlushMode mode);
+
+  // One bounded step of background work: prepares (zeroes and syncs) the next segment; when idle
+  // since the last call, writes an empty frame that bears witness to how far the log is durable, so
+  // that later damage of the last frame is not taken for a torn tail. Returns whether there is more
+  // to do now.
+  absl::StatusOr<bool> Maintain();
+
+  // Flushes with kSync, marks the directory clean and lets go of its lock. Further calls but
+  // destruction are programming errors.
+  absl::Status Close();
+
+  // Everything up to here survives a crash. (SyncPolicy kInterval, kNone: what was synced so far.)
+  Lsn durable_lsn() const;
+  // The last record appended.
+  Lsn appended_lsn() const;
+  // OK, or why the engine stopped taking writes: the process should leave and be started anew.
+  absl::Status status() const;
+
+  base::ActorId actor() const;
+  // Drawn when the directory was created; the same in all its lives.
+  uint64_t node_id() const;
+  base::Hlc last_hlc() const;
+  EngineStats stats() const;
+  // What Open found and did.
+  const RecoveryReport& recovery_report() const;
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace slipstream::storage
+
+#endif  // SLIPSTREAM_STORAGE_ENGINE_H_

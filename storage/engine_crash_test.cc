@@ -1,0 +1,128 @@
+// Crashes a scripted store at every call to the file system, with every mixture of what had not
+// been synced, and holds what comes back to the account of what was written.
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/random.h"
+#include "base/testing/status_matchers.h"
+#include "gtest/gtest.h"
+#include "storage/engine.h"
+#include "storage/memory_file_system.h"
+#include "storage/options.h"
+#include "storage/testing/small_store.h"
+
+namespace slipstream::storage {
+namespace {
+
+using testing::Account;
+using testing::AllEntries;
+using testing::CheckEntriesAgainstLog;
+using testing::kDirectory;
+using testing::Noon;
+using testing::Script;
+using testing::SmallOptions;
+
+constexpr size_t kUnitsEnumeratedMax = 12;
+constexpr int kRandomCrashCount = 64;
+
+// Reopens what the crash left, twice, and writes on. `account` is a copy for this crash alone.
+void CheckCrashed(MemoryFileSystem& fs, Account account, const Options& options) {
+  base::Random rng(7);
+  std::vector<Entry> first_entries;
+  {
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                         Engine::Open(&fs, kDirectory, options, &rng, nullptr));
+    ASSERT_OK(account.CheckReopened(*engine));
+    ASSERT_OK(CheckEntriesAgainstLog(*engine, &fs));
+    ASSERT_TRUE(engine->recovery_report().damaged.empty())
+        << engine->recovery_report().damaged[0].cause;
+    first_entries = AllEntries(*engine);
+  }
+  base::Random power(11);
+  fs.Crash(&power);
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, options, &rng, nullptr));
+  ASSERT_OK(account.CheckReopened(*engine));
+  ASSERT_EQ(AllEntries(*engine), first_entries);
+  const Mutation put{.key = "after", .value = "the crash"};
+  ASSERT_OK_AND_ASSIGN(const WriteResult result, engine->Write({put}, Atomicity::kEach, Noon()));
+  account.Wrote({put}, Atomicity::kEach, result);
+  ASSERT_OK_AND_ASSIGN(const Lsn durable_lsn, engine->Flush(Engine::FlushMode::kSync));
+  account.Durable(durable_lsn);
+  engine.reset();
+  fs.Crash(&power);
+  ASSERT_OK_AND_ASSIGN(engine, Engine::Open(&fs, kDirectory, options, &rng, nullptr));
+  ASSERT_OK(account.CheckReopened(*engine));
+  ASSERT_OK(CheckEntriesAgainstLog(*engine, &fs));
+}
+
+// Returns how many crashed states were checked.
+int CrashEverywhere(const Options& options, uint64_t seed, int step_count) {
+  int state_count = 0;
+  for (uint64_t call = 1;; ++call) {
+    MemoryFileSystem fs;
+    fs.InjectFault({.call = call, .lasting = true});
+    Script script(&fs, options, seed);
+    const absl::Status status = script.Run(step_count, Script::OnError::kStop);
+    script.DropEngine();
+    EXPECT_FALSE(absl::IsInternal(status)) << status;
+    const size_t unit_count = fs.UnsyncedUnitCount();
+    const bool enumerated = unit_count <= kUnitsEnumeratedMax;
+    const uint64_t mask_count = enumerated ? uint64_t{1} << unit_count : kRandomCrashCount;
+    base::Random rng(call);
+    for (uint64_t mask = 0; mask < mask_count; ++mask) {
+      SCOPED_TRACE(absl::StrCat("seed ", seed, " call ", call, " mask ", mask));
+      const std::unique_ptr<MemoryFileSystem> crashed = fs.Clone();
+      if (enumerated) {
+        crashed->CrashKeeping([mask](size_t unit) { return (mask >> unit & 1) != 0; });
+      } else {
+        crashed->Crash(&rng);
+      }
+      CheckCrashed(*crashed, script.account(), options);
+      ++state_count;
+      if (::testing::Test::HasFailure()) return state_count;
+    }
+    if (status.ok()) return state_count;
+  }
+}
+
+class EngineCrashTest : public ::testing::TestWithParam<uint64_t> {};
+
+TEST_P(EngineCrashTest, EveryCallAndEveryMixtureKeepsWhatWasDurable) {
+  std::printf("%d crashed states\n", CrashEverywhere(SmallOptions(), GetParam(), 60));
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, EngineCrashTest, ::testing::Values(1, 2, 3));
+
+TEST(WeakSyncCrashTest, KeepsWhatWasSynced) {
+  Options options = SmallOptions();
+  for (const SyncPolicy policy : {SyncPolicy::kInterval, SyncPolicy::kNone}) {
+    options.sync = policy;
+    const int state_count = CrashEverywhere(options, 4, 60);
+    std::printf("%d crashed states\n", state_count);
+    if (HasFailure()) return;
+  }
+}
+
+TEST(TornSectorCrashTest, CutsTheTailOff) {
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    MemoryFileSystem fs;
+    base::Random rng(seed);
+    Script script(&fs, SmallOptions(), seed);
+    ASSERT_OK(script.Run(static_cast<int>(rng.Below(80)), Script::OnError::kStop));
+    script.DropEngine();
+    fs.Crash(&rng);
+    CheckCrashed(fs, script.account(), SmallOptions());
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace slipstream::storage

@@ -1,0 +1,285 @@
+// The writing side of Engine::Impl: limits, versions, batches.
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "base/digest.h"
+#include "base/error_reason.h"
+#include "base/status_macros.h"
+#include "storage/ceilings.h"
+#include "storage/engine_impl.h"
+
+namespace slipstream::storage {
+namespace {
+
+absl::Status Refuse(absl::string_view message, absl::string_view reason) {
+  return base::WithReason(absl::InvalidArgumentError(message), reason);
+}
+
+absl::Status CheckKeySize(absl::string_view key, uint32_t key_bytes_max) {
+  if (!key.empty() && key.size() <= key_bytes_max) return absl::OkStatus();
+  return Refuse(absl::StrFormat("key of %d bytes, not 1 to %d", key.size(), key_bytes_max),
+                base::kReasonKeySize);
+}
+
+absl::Status CheckValueSize(absl::string_view value, bool deletes, uint32_t value_bytes_max) {
+  if (deletes && !value.empty()) {
+    return Refuse(absl::StrFormat("delete with a value of %d bytes", value.size()),
+                  base::kReasonValueSize);
+  }
+  if (value.size() <= value_bytes_max) return absl::OkStatus();
+  return Refuse(absl::StrFormat("value of %d bytes, more than %d", value.size(), value_bytes_max),
+                base::kReasonValueSize);
+}
+
+struct BatchSize {
+  uint64_t operations = 0;
+  uint64_t bytes = 0;  // Of keys and values.
+};
+
+absl::Status CheckBatchSize(const BatchSize& size, const BatchSize& max) {
+  if (size.operations > max.operations) {
+    return Refuse(
+        absl::StrFormat("batch of %d operations, more than %d", size.operations, max.operations),
+        base::kReasonBatchSize);
+  }
+  if (size.bytes > max.bytes) {
+    return Refuse(absl::StrFormat("batch of %d bytes, more than %d", size.bytes, max.bytes),
+                  base::kReasonBatchSize);
+  }
+  return absl::OkStatus();
+}
+
+// An atomic batch has no order in which one of two changes of a key could win.
+absl::Status CheckKeysDiffer(absl::Span<const Mutation> mutations) {
+  std::vector<absl::string_view> keys;
+  keys.reserve(mutations.size());
+  for (const Mutation& mutation : mutations) keys.push_back(mutation.key);
+  std::sort(keys.begin(), keys.end());
+  if (std::adjacent_find(keys.begin(), keys.end()) == keys.end()) return absl::OkStatus();
+  return Refuse("a key occurs twice in an atomic batch", base::kReasonMessageInvalid);
+}
+
+PendingRecord MakePending(bool deletes, absl::string_view key, absl::string_view value) {
+  PendingRecord record;
+  record.key = key;
+  record.value = value;
+  record.header.type = deletes ? RecordType::kDelete : RecordType::kPut;
+  record.header.key_bytes = static_cast<uint32_t>(key.size());
+  record.header.stored_bytes = record.header.raw_bytes = static_cast<uint32_t>(value.size());
+  if (!deletes) record.header.value_digest = base::DigestOfValue(value);
+  return record;
+}
+
+void SetCrc(PendingRecord& record) {
+  record.header.crc32c = RecordCrc(record.header, record.key, record.value);
+}
+
+base::Version VersionOf(const RecordHeader& header) {
+  return {.hlc = header.hlc, .actor = base::ActorId{header.actor}};
+}
+
+}  // namespace
+
+void Engine::Impl::Batch::Add(const PendingRecord& record, const base::KeyId& key_id) {
+  records.push_back(record);
+  key_ids.push_back(key_id);
+  stripes |= StripeOf(key_id.shard());
+  payload_bytes += record.bytes();
+}
+
+void Engine::Impl::Batch::AddCommit(uint64_t tx_id) {
+  PendingRecord commit;
+  commit.header.type = RecordType::kCommit;
+  commit.header.tx_id = tx_id;
+  commit.header.sequence = records.size();
+  for (PendingRecord& record : records) record.header.tx_id = tx_id;
+  SetCrc(commit);
+  records.push_back(commit);
+  payload_bytes += commit.bytes();
+}
+
+absl::Status Engine::Impl::CheckMutations(absl::Span<const Mutation> mutations,
+                                          Atomicity atomicity) const {
+  const Limits& limits = options_.limits;
+  BatchSize size{.operations = mutations.size()};
+  for (const Mutation& mutation : mutations) {
+    const bool deletes = mutation.kind == Mutation::Kind::kDelete;
+    SLIP_RETURN_IF_ERROR(CheckKeySize(mutation.key, limits.key_bytes_max));
+    SLIP_RETURN_IF_ERROR(CheckValueSize(mutation.value, deletes, limits.value_bytes_max));
+    size.bytes += mutation.key.size() + mutation.value.size();
+  }
+  SLIP_RETURN_IF_ERROR(CheckBatchSize(
+      size, {.operations = limits.batch_operations_max, .bytes = limits.batch_bytes_max}));
+  return atomicity == Atomicity::kAll ? CheckKeysDiffer(mutations) : absl::OkStatus();
+}
+
+absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutations,
+                                                Atomicity atomicity, absl::Time now) {
+  SLIP_RETURN_IF_ERROR(CheckMutations(mutations, atomicity));
+  WriteResult result;
+  if (mutations.empty()) return result;
+  Batch batch;
+  for (const Mutation& mutation : mutations) {
+    const bool deletes = mutation.kind == Mutation::Kind::kDelete;
+    batch.Add(MakePending(deletes, mutation.key, mutation.value), base::KeyIdOf(mutation.key));
+  }
+  if (atomicity == Atomicity::kAll && mutations.size() > 1) batch.AddCommit(NextTxId());
+  while (result.lsn == 0) {
+    SLIP_RETURN_IF_ERROR(log_->EnsureRoom(batch.payload_bytes));
+    KeyDir::Exclusive locked(&keydir_, batch.stripes);
+    SLIP_ASSIGN_OR_RETURN(result.lsn, AppendNew(batch, now, locked));
+    if (result.lsn != 0) Publish(batch, locked);
+  }
+  result.applied_count = mutations.size();
+  for (size_t i = 0; i < mutations.size(); ++i) {
+    result.versions.push_back(VersionOf(batch.records[i].header));
+    result.sequences.push_back(batch.records[i].header.sequence);
+  }
+  return result;
+}
+
+// Gives each record a version and a dot, and appends them. 0, or an error, if nothing was appended:
+// then the dots are given back, so that the next ones leave no gap.
+absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
+                                            KeyDir::Exclusive& locked) {
+  for (size_t i = 0; i < batch.key_ids.size(); ++i) {
+    PendingRecord& record = batch.records[i];
+    record.header.hlc = clock_.Next(now);
+    record.header.actor = identity_.actor;
+    record.header.sequence = ++locked.shard(batch.key_ids[i].shard()).last_sequence;
+    SetCrc(record);
+  }
+  absl::StatusOr<Lsn> lsn = Lsn{0};
+  if (absl::Status admitted = Admit(batch, locked); admitted.ok()) {
+    lsn = log_->TryAppend(absl::MakeSpan(batch.records));
+  } else {
+    lsn = admitted;
+  }
+  if (lsn.ok() && *lsn != 0) return lsn;
+  for (const base::KeyId& key_id : batch.key_ids) --locked.shard(key_id.shard()).last_sequence;
+  return lsn;
+}
+
+absl::Status Engine::Impl::Admit(const Batch& batch, KeyDir::Exclusive& locked) {
+  for (size_t i = 0; i < batch.key_ids.size(); ++i) {
+    SLIP_RETURN_IF_ERROR(locked.shard(batch.key_ids[i].shard())
+                             .table.Admit(base::ActorId{batch.records[i].header.actor}));
+  }
+  return absl::OkStatus();
+}
+
+void Engine::Impl::Publish(const Batch& batch, KeyDir::Exclusive& locked) {
+  for (size_t i = 0; i < batch.key_ids.size(); ++i) {
+    const PendingRecord& record = batch.records[i];
+    const base::KeyId& key_id = batch.key_ids[i];
+    const bool changed = locked.shard(key_id.shard())
+                             .table.Upsert({
+                                 .entry =
+                                     {
+                                         .key_id = key_id,
+                                         .version = VersionOf(record.header),
+                                         .sequence = record.header.sequence,
+                                         .expires_at_ms = record.header.expires_at_ms,
+                                         .value_digest = record.header.value_digest,
+                                         .record_bytes = static_cast<uint32_t>(record.bytes()),
+                                         .tombstone = record.header.type == RecordType::kDelete,
+                                     },
+                                 .location = record.location,
+                             });
+    if (changed) Notify(key_id);
+  }
+}
+
+absl::Status Engine::Impl::CheckRecords(absl::Span<const Record> records,
+                                        Atomicity atomicity) const {
+  BatchSize size{.operations = records.size()};
+  for (const Record& record : records) {
+    SLIP_RETURN_IF_ERROR(CheckKeySize(record.key, kKeyBytesCeiling));
+    SLIP_RETURN_IF_ERROR(CheckValueSize(record.value, record.tombstone, kValueBytesCeiling));
+    if (record.version.hlc == 0 || record.version.hlc > kHlcCeiling || record.sequence == 0) {
+      return Refuse(absl::StrFormat("record of version %s and sequence %d",
+                                    base::ToString(record.version), record.sequence),
+                    base::kReasonMessageInvalid);
+    }
+    size.bytes += record.key.size() + record.value.size();
+    // With a segment smaller than the ceilings ask for, a record may not fit at all.
+    const uint64_t record_bytes = kRecordHeaderBytes + record.key.size() + record.value.size();
+    if (record_bytes > log_->payload_bytes_max()) {
+      return Refuse(absl::StrFormat("record of %d bytes, more than the %d that a segment holds",
+                                    record_bytes, log_->payload_bytes_max()),
+                    base::kReasonValueSize);
+    }
+  }
+  if (atomicity == Atomicity::kEach) return absl::OkStatus();
+  const uint64_t overhead = (size.operations + 1) * kRecordHeaderBytes;
+  const uint64_t room = log_->payload_bytes_max();
+  return CheckBatchSize(size, {.operations = kBatchOperationsCeiling,
+                               .bytes = std::min<uint64_t>(kBatchBytesCeiling,
+                                                           room > overhead ? room - overhead : 0)});
+}
+
+absl::StatusOr<WriteResult> Engine::Impl::Apply(absl::Span<const Record> records,
+                                                Atomicity atomicity) {
+  SLIP_RETURN_IF_ERROR(CheckRecords(records, atomicity));
+  for (const Record& record : records) clock_.Observe(record.version.hlc);
+  // Records that need not become visible together go a frame at a time.
+  const uint64_t chunk_bytes_max =
+      std::min<uint64_t>(options_.frame_bytes_target, log_->payload_bytes_max());
+  WriteResult result;
+  for (size_t next = 0; next < records.size();) {
+    Batch batch;
+    for (; next < records.size(); ++next) {
+      const Record& record = records[next];
+      PendingRecord pending = MakePending(record.tombstone, record.key, record.value);
+      const bool full =
+          !batch.records.empty() && batch.payload_bytes + pending.bytes() > chunk_bytes_max;
+      if (atomicity == Atomicity::kEach && full) break;
+      pending.header.hlc = record.version.hlc;
+      pending.header.actor = static_cast<uint64_t>(record.version.actor);
+      pending.header.sequence = record.sequence;
+      pending.header.expires_at_ms = record.expires_at_ms;
+      batch.Add(pending, base::KeyIdOf(record.key));
+    }
+    SLIP_ASSIGN_OR_RETURN(const Lsn lsn, ApplyBatch(batch, atomicity, result.applied_count));
+    if (lsn != 0) result.lsn = lsn;
+  }
+  return result;
+}
+
+// Appends those records of `offered` that are newer than what is stored, and adds their number to
+// `applied_count`. 0 if there are none.
+absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const Batch& offered, Atomicity atomicity,
+                                             size_t& applied_count) {
+  for (;;) {
+    // For all of them and a Commit, though some may be skipped.
+    SLIP_RETURN_IF_ERROR(log_->EnsureRoom(
+        std::min(offered.payload_bytes + kRecordHeaderBytes, log_->payload_bytes_max())));
+    KeyDir::Exclusive locked(&keydir_, offered.stripes);
+    Batch batch;
+    for (size_t i = 0; i < offered.key_ids.size(); ++i) {
+      const PendingRecord& record = offered.records[i];
+      KeyDir::Shard& shard = locked.shard(offered.key_ids[i].shard());
+      // A dot of this node's own that comes back from a replica is never given again.
+      if (record.header.actor == identity_.actor) {
+        shard.last_sequence = std::max(shard.last_sequence, record.header.sequence);
+      }
+      if (!shard.table.WouldTake(offered.key_ids[i], VersionOf(record.header))) continue;
+      batch.Add(record, offered.key_ids[i]);
+    }
+    if (batch.records.empty()) return Lsn{0};
+    if (atomicity == Atomicity::kAll && batch.records.size() > 1) batch.AddCommit(NextTxId());
+    for (PendingRecord& record : batch.records) SetCrc(record);
+    SLIP_RETURN_IF_ERROR(Admit(batch, locked));
+    SLIP_ASSIGN_OR_RETURN(const Lsn lsn, log_->TryAppend(absl::MakeSpan(batch.records)));
+    if (lsn == 0) continue;
+    Publish(batch, locked);
+    applied_count += batch.key_ids.size();
+    return lsn;
+  }
+}
+
+}  // namespace slipstream::storage

@@ -1,0 +1,13 @@
+#include "storage/file_system.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace slipstream::storage {
+
+std::string JoinPath(absl::string_view directory, absl::string_view name) {
+  if (absl::EndsWith(directory, "/")) return absl::StrCat(directory, name);
+  return absl::StrCat(directory, "/", name);
+}
+
+}  // namespace slipstream::storage

@@ -1,0 +1,159 @@
+#include "storage/frame.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/crc32c.h"
+
+namespace slipstream::storage {
+namespace {
+
+// The header's CRC covers what follows the CRC.
+constexpr size_t kCrcedFrom = offsetof(FrameHeader, incarnation);
+
+bool IsEndOfTransaction(const RecordView& record) {
+  return record.header.type == RecordType::kCommit || record.header.type == RecordType::kRollback;
+}
+
+// Returns the index after the last record of the transaction that starts at `first`, its end
+// included, or 0 if the transaction is not whole.
+size_t EndOfTransaction(const std::vector<PlacedRecord>& records, size_t first) {
+  const uint64_t tx_id = records[first].record.header.tx_id;
+  for (size_t i = first; i < records.size(); ++i) {
+    const RecordHeader& header = records[i].record.header;
+    // A gap in the indices is a record that could not be salvaged.
+    if (header.tx_id != tx_id || records[i].index != records[first].index + (i - first)) return 0;
+    if (!IsEndOfTransaction(records[i].record)) continue;
+    const bool whole = header.type == RecordType::kRollback || header.sequence == i - first;
+    return whole && i != first ? i + 1 : 0;
+  }
+  return 0;
+}
+
+// Returns `records` without the transactions that are not whole.
+std::vector<PlacedRecord> WholeTransactions(const std::vector<PlacedRecord>& records) {
+  std::vector<PlacedRecord> whole;
+  for (size_t i = 0; i < records.size();) {
+    const size_t end = records[i].record.header.tx_id == 0 ? i + 1 : EndOfTransaction(records, i);
+    if (end == 0) {
+      ++i;
+      continue;
+    }
+    whole.insert(whole.end(), records.begin() + i, records.begin() + end);
+    i = end;
+  }
+  return whole;
+}
+
+}  // namespace
+
+uint32_t FrameHeaderCrc(const FrameHeader& header) {
+  const absl::string_view bytes(reinterpret_cast<const char*>(&header), sizeof(header));
+  return base::Crc32c(bytes.substr(kCrcedFrom));
+}
+
+absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes) {
+  if (bytes.size() < kFrameHeaderBytes) {
+    return absl::DataLossError(absl::StrFormat("frame cut short at %d bytes", bytes.size()));
+  }
+  FrameHeader header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (header.magic != kFrameMagic) {
+    return absl::DataLossError(
+        absl::StrFormat("frame magic 0x%08x != 0x%08x", header.magic, kFrameMagic));
+  }
+  if (const uint32_t crc = FrameHeaderCrc(header); crc != header.header_crc32c) {
+    return absl::DataLossError(
+        absl::StrFormat("frame header crc 0x%08x != 0x%08x", crc, header.header_crc32c));
+  }
+  if (FrameBytes(header.payload_bytes) > bytes.size()) {
+    return absl::DataLossError(absl::StrFormat("frame payload of %d bytes where %d are left",
+                                               header.payload_bytes, bytes.size()));
+  }
+  return header;
+}
+
+absl::StatusOr<absl::string_view> DecodeFramePayload(const FrameHeader& header,
+                                                     absl::string_view bytes) {
+  const absl::string_view payload = bytes.substr(kFrameHeaderBytes, header.payload_bytes);
+  if (payload.size() != header.payload_bytes) {
+    return absl::DataLossError(absl::StrFormat("frame payload cut short at %d of %d bytes",
+                                               payload.size(), header.payload_bytes));
+  }
+  if (const uint32_t crc = base::Crc32c(payload); crc != header.payload_crc32c) {
+    return absl::DataLossError(
+        absl::StrFormat("frame payload crc 0x%08x != 0x%08x", crc, header.payload_crc32c));
+  }
+  return payload;
+}
+
+absl::StatusOr<std::vector<PlacedRecord>> DecodeRecords(absl::string_view payload,
+                                                        uint32_t record_count) {
+  std::vector<PlacedRecord> records;
+  records.reserve(std::min<size_t>(record_count, payload.size() / kRecordHeaderBytes));
+  size_t offset = 0;
+  while (offset < payload.size()) {
+    absl::StatusOr<RecordView> record = DecodeRecord(payload.substr(offset));
+    if (!record.ok()) {
+      return absl::DataLossError(
+          absl::StrFormat("payload offset %d: %s", offset, std::string(record.status().message())));
+    }
+    records.push_back({.record = *record,
+                       .payload_offset = static_cast<uint32_t>(offset),
+                       .index = static_cast<uint32_t>(records.size())});
+    offset += record->bytes();
+  }
+  if (records.size() != record_count) {
+    return absl::DataLossError(
+        absl::StrFormat("frame of %d records, not %d", records.size(), record_count));
+  }
+  if (WholeTransactions(records).size() != records.size()) {
+    return absl::DataLossError("frame with a part of a transaction");
+  }
+  return records;
+}
+
+std::vector<PlacedRecord> SalvageRecords(absl::string_view payload, uint32_t record_count) {
+  std::vector<PlacedRecord> records;
+  size_t trusted_count = 0;  // Of `records`: those before the first bad one.
+  bool all_good = true;
+  size_t offset = 0;
+  uint32_t index = 0;
+  while (offset < payload.size()) {
+    const absl::string_view rest = payload.substr(offset);
+    const size_t claimed = ClaimedRecordBytes(rest);
+    if (claimed == 0) break;
+    if (absl::StatusOr<RecordView> record = DecodeRecord(rest); record.ok()) {
+      records.push_back(
+          {.record = *record, .payload_offset = static_cast<uint32_t>(offset), .index = index});
+      if (all_good) ++trusted_count;
+    } else {
+      all_good = false;
+    }
+    offset += claimed;
+    ++index;
+  }
+  const bool lengths_add_up = offset == payload.size() && index == record_count;
+  if (!lengths_add_up) records.resize(trusted_count);
+  return WholeTransactions(records);
+}
+
+std::vector<PlacedRecord> CommittedRecords(std::vector<PlacedRecord> records) {
+  // Transactions are whole: each run of one tx_id ends in a Commit or a Rollback.
+  bool keep = true;
+  for (size_t i = records.size(); i-- > 0;) {
+    const RecordHeader& header = records[i].record.header;
+    if (IsEndOfTransaction(records[i].record)) {
+      keep = header.type == RecordType::kCommit;
+    } else if (header.tx_id != 0 && !keep) {
+      records[i].record.header.type = RecordType::kRollback;
+    }
+  }
+  std::erase_if(records,
+                [](const PlacedRecord& placed) { return IsEndOfTransaction(placed.record); });
+  return records;
+}
+
+}  // namespace slipstream::storage

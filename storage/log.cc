@@ -1,0 +1,278 @@
+#include "storage/log.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "base/error_reason.h"
+#include "base/status_macros.h"
+#include "storage/segment.h"
+
+namespace slipstream::storage {
+namespace {
+
+// Calls between two tries to prepare a segment on a full disk, each of which writes until it fails.
+constexpr uint64_t kCallsPerRetry = 64;
+
+// Positions order all locations in one number.
+uint64_t PositionOf(uint64_t segment_number, uint64_t offset) {
+  return (segment_number << 32) | offset;
+}
+
+uint64_t PositionOf(const Location& location) {
+  return PositionOf(location.segment_number, location.offset);
+}
+
+}  // namespace
+
+Log::Log(FileSystem* fs, absl::string_view directory, const LogOptions& options, base::Random rng,
+         LogTail tail)
+    : fs_(fs),
+      directory_(directory),
+      options_(options),
+      next_segment_number_(tail.next_segment_number),
+      rng_(rng),
+      write_segment_number_(tail.segment_number),
+      write_incarnation_(tail.incarnation),
+      write_offset_(tail.end_offset),
+      frame_number_(tail.frame_number),
+      header_crc32c_(tail.header_crc32c),
+      written_lsn_(tail.last_lsn),
+      witnessed_lsn_(tail.last_lsn),
+      maintained_lsn_(tail.last_lsn),
+      appended_lsn_(tail.last_lsn),
+      durable_lsn_(tail.last_lsn),
+      written_position_(PositionOf(tail.segment_number, tail.end_offset)),
+      durable_position_(PositionOf(tail.segment_number, tail.end_offset)) {
+  if (tail.goes_on) {
+    SLIP_CHECK(!tail.segments.empty());
+    SLIP_CHECK(tail.segments.back()->number == tail.segment_number);
+    write_segment_ = append_segment_ = tail.segments.back().get();
+    append_offset_ = tail.end_offset;
+  }
+  for (std::unique_ptr<Segment>& segment : tail.segments) {
+    log_bytes_ += segment->bytes;
+    segments_.push_back(std::move(segment));
+  }
+  for (std::unique_ptr<Segment>& segment : tail.prepared) prepared_.push_back(std::move(segment));
+}
+
+uint64_t Log::payload_bytes_max() const {
+  return options_.segment_bytes - kPageBytes - kFrameHeaderBytes;
+}
+
+bool Log::Frame::Holds(const Location& location) const {
+  return location.segment_number == segment->number && location.offset >= offset &&
+         location.offset < offset + kFrameHeaderBytes + payload_bytes;
+}
+
+absl::Status Log::EnsureRoom(uint64_t payload_bytes) {
+  SLIP_CHECK(payload_bytes <= payload_bytes_max());
+  for (;;) {
+    bool too_much_unflushed = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      SLIP_RETURN_IF_ERROR(status_);
+      too_much_unflushed = unflushed_bytes_ > options_.unflushed_bytes_max;
+      if (!too_much_unflushed && PlaceFor(payload_bytes) != Place::kNone) return absl::OkStatus();
+    }
+    if (too_much_unflushed) {
+      SLIP_RETURN_IF_ERROR(Flush(Mode::kWrite).status());
+    } else {
+      SLIP_RETURN_IF_ERROR(PrepareSegment(Retry::kSometimes));
+    }
+  }
+}
+
+absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records) {
+  uint64_t payload_bytes = 0;
+  for (const PendingRecord& record : records) payload_bytes += record.bytes();
+  absl::MutexLock lock(&mutex_);
+  SLIP_RETURN_IF_ERROR(status_);
+  Frame* const frame = FrameFor(payload_bytes);
+  if (frame == nullptr) return Lsn{0};
+  for (PendingRecord& record : records) {
+    char* const target = frame->payload_end();
+    record.location = {
+        .segment_number = static_cast<uint32_t>(frame->segment->number),
+        .offset = static_cast<uint32_t>(frame->offset + (target - frame->buffer.data()))};
+    std::memcpy(target, &record.header, kRecordHeaderBytes);
+    // Not memcpy: a Commit's key and value are empty views, whose pointers may be null.
+    char* const value =
+        std::copy(record.key.begin(), record.key.end(), target + kRecordHeaderBytes);
+    std::copy(record.value.begin(), record.value.end(), value);
+    frame->payload_bytes += static_cast<uint32_t>(record.bytes());
+  }
+  frame->record_count += static_cast<uint32_t>(records.size());
+  unflushed_bytes_ += payload_bytes;
+  const Lsn last_lsn = appended_lsn_.load(std::memory_order_relaxed) + records.size();
+  appended_lsn_.store(last_lsn, std::memory_order_release);
+  return last_lsn;
+}
+
+// Says where a payload of this size would go, changing nothing.
+Log::Place Log::PlaceFor(uint64_t payload_bytes) const {
+  uint64_t next_offset = append_offset_;
+  if (open_frame_ != nullptr) {
+    const uint64_t used = kFrameHeaderBytes + open_frame_->payload_bytes;
+    if (used + payload_bytes <= open_frame_->bytes_max) return Place::kOpenFrame;
+    next_offset = open_frame_->offset + open_frame_->bytes();
+  }
+  const uint64_t frame_bytes = FrameBytes(payload_bytes);
+  if (append_segment_ != nullptr && next_offset + frame_bytes <= append_segment_->bytes) {
+    return Place::kSameSegment;
+  }
+  return prepared_.empty() ? Place::kNone : Place::kNextSegment;
+}
+
+// Returns the frame that takes `payload_bytes` more, opened if need be; null if there is no room.
+Log::Frame* Log::FrameFor(uint64_t payload_bytes) {
+  const Place place = PlaceFor(payload_bytes);
+  if (place == Place::kNone) return nullptr;
+  if (place != Place::kOpenFrame) {
+    SealOpenFrame();
+    if (place == Place::kNextSegment) UseNextSegment();
+    StartFrame(payload_bytes);
+  }
+  return open_frame_.get();
+}
+
+void Log::StartFrame(uint64_t payload_bytes) {
+  const uint64_t capacity =
+      std::max<uint64_t>(options_.frame_bytes_target, FrameBytes(payload_bytes));
+  if (capacity == options_.frame_bytes_target && !spare_frames_.empty()) {
+    open_frame_ = std::move(spare_frames_.back());
+    spare_frames_.pop_back();
+  } else {
+    open_frame_.reset(new Frame{.buffer = AlignedBuffer(capacity)});
+  }
+  open_frame_->segment = append_segment_;
+  open_frame_->offset = append_offset_;
+  open_frame_->bytes_max = std::min(capacity, append_segment_->bytes - append_offset_);
+  open_frame_->first_lsn = appended_lsn_.load(std::memory_order_relaxed) + 1;
+  open_frame_->payload_bytes = 0;
+  open_frame_->record_count = 0;
+}
+
+void Log::SealOpenFrame() {
+  if (open_frame_ == nullptr) return;
+  Frame& frame = *open_frame_;
+  std::memset(frame.payload_end(), 0, frame.bytes() - kFrameHeaderBytes - frame.payload_bytes);
+  append_offset_ = frame.offset + frame.bytes();
+  sealed_frames_.push_back(std::move(open_frame_));
+}
+
+void Log::UseNextSegment() {
+  append_segment_ = prepared_.front().get();
+  append_offset_ = kPageBytes;
+  absl::MutexLock lock(&segments_mutex_);
+  log_bytes_ += append_segment_->bytes;
+  segments_.push_back(std::move(prepared_.front()));
+  prepared_.pop_front();
+}
+
+absl::Status Log::Read(const Location& location, size_t count, char* destination) {
+  const bool written = PositionOf(location) < written_position_.load(std::memory_order_acquire);
+  if (!written && ReadFromFrames(location, count, destination)) return absl::OkStatus();
+  // If it was in no frame, it has been written meanwhile.
+  return FindFile(location.segment_number)->Read(location.offset, count, destination);
+}
+
+bool Log::ReadFromFrames(const Location& location, size_t count, char* destination) const {
+  absl::MutexLock lock(&mutex_);
+  const auto copy_from = [&](const Frame& frame) {
+    if (!frame.Holds(location)) return false;
+    SLIP_CHECK(location.offset + count <= frame.offset + kFrameHeaderBytes + frame.payload_bytes);
+    std::memcpy(destination, frame.buffer.data() + (location.offset - frame.offset), count);
+    return true;
+  };
+  if (open_frame_ != nullptr && copy_from(*open_frame_)) return true;
+  return std::any_of(sealed_frames_.begin(), sealed_frames_.end(),
+                     [&](const std::unique_ptr<Frame>& frame) { return copy_from(*frame); });
+}
+
+File* Log::FindFile(uint32_t segment_number) const {
+  absl::ReaderMutexLock lock(&segments_mutex_);
+  const auto found = std::lower_bound(segments_.begin(), segments_.end(), segment_number,
+                                      [](const std::unique_ptr<Segment>& segment, uint64_t number) {
+                                        return segment->number < number;
+                                      });
+  SLIP_CHECK(found != segments_.end());
+  SLIP_CHECK((*found)->number == segment_number);
+  return (*found)->file.get();
+}
+
+bool Log::HasPrepared() const {
+  absl::MutexLock lock(&mutex_);
+  return !prepared_.empty();
+}
+
+absl::Status Log::PrepareSegment(Retry retry) {
+  absl::MutexLock prepare_lock(&prepare_mutex_);
+  SLIP_RETURN_IF_ERROR(status());
+  if (HasPrepared()) return absl::OkStatus();  // By another thread, while this one waited.
+  if (!no_space_.ok() && retry == Retry::kSometimes &&
+      ++no_space_call_count_ % kCallsPerRetry != 0) {
+    return no_space_;
+  }
+  if (next_segment_number_ > std::numeric_limits<uint32_t>::max()) {
+    return absl::ResourceExhaustedError("all 2^32 segment numbers are used up");
+  }
+  auto segment = std::make_unique<Segment>();
+  segment->number = next_segment_number_;
+  segment->bytes = options_.segment_bytes;
+  absl::StatusOr<std::unique_ptr<File>> file =
+      CreateSegment(fs_, directory_, segment->number, segment->bytes);
+  if (absl::IsResourceExhausted(file.status())) {
+    no_space_ =
+        base::WithReason(absl::ResourceExhaustedError(absl::StrFormat(
+                             "no space for a segment of %d bytes; writes go on when there is: %s",
+                             segment->bytes, std::string(file.status().message()))),
+                         base::ReasonOf(file.status()).empty() ? base::kReasonDiskFull
+                                                               : base::ReasonOf(file.status()));
+    return no_space_;
+  }
+  if (!file.ok()) return Fail(file.status());
+  no_space_ = absl::OkStatus();
+  segment->file = *std::move(file);
+  ++next_segment_number_;
+  absl::MutexLock lock(&mutex_);
+  prepared_.push_back(std::move(segment));
+  return absl::OkStatus();
+}
+
+absl::Status Log::Fail(const absl::Status& cause) {
+  absl::MutexLock lock(&mutex_);
+  if (status_.ok()) {
+    status_ = base::WithReason(
+        absl::UnavailableError(absl::StrCat("storage stopped; start it anew: ", cause.message())),
+        base::kReasonEngineFailed);
+  }
+  return status_;
+}
+
+absl::Status Log::status() const {
+  absl::MutexLock lock(&mutex_);
+  return status_;
+}
+
+bool Log::IsDurable(const Location& location) const {
+  return PositionOf(location) < durable_position_.load(std::memory_order_acquire);
+}
+
+LogStats Log::stats() const {
+  LogStats stats{.frame_count = frame_count_.load(std::memory_order_relaxed),
+                 .sync_count = sync_count_.load(std::memory_order_relaxed)};
+  absl::MutexLock lock(&mutex_);
+  for (const std::unique_ptr<Segment>& segment : prepared_) stats.log_bytes += segment->bytes;
+  absl::MutexLock segments_lock(&segments_mutex_);
+  stats.segment_count = segments_.size() + prepared_.size();
+  stats.log_bytes += log_bytes_;
+  return stats;
+}
+
+}  // namespace slipstream::storage

@@ -1,0 +1,223 @@
+// Log: the append-only sequence of frames that is the node's single source of truth.
+//
+// Appending copies into the open frame and does no I/O; flushing writes the frames that were
+// sealed, one write each, and syncs; group commit follows: while one flush is on its way the next
+// frame fills. Space is made ahead of need. What the bytes mean after a crash is log_recovery.h's
+// concern.
+//
+//   EnsureRoom   may do I/O; holds no lock that a reader or an appender needs
+//   TryAppend    under the caller's stripe locks and mutex_: memory only
+//   Flush        one at a time under flush_mutex_; takes mutex_ only to pick up and to hand back
+//   frames
+#ifndef SLIPSTREAM_STORAGE_LOG_H_
+#define SLIPSTREAM_STORAGE_LOG_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "base/random.h"
+#include "storage/aligned_buffer.h"
+#include "storage/entry.h"
+#include "storage/file_system.h"
+#include "storage/frame.h"
+#include "storage/keydir_shard.h"
+#include "storage/record.h"
+
+namespace slipstream::storage {
+
+// A segment that is in use or prepared.
+struct Segment {
+  uint64_t number = 0;
+  uint64_t bytes = 0;
+  std::unique_ptr<File> file;
+};
+
+// Where a recovered or empty log goes on.
+struct LogTail {
+  std::vector<std::unique_ptr<Segment>> segments;  // In use, ascending; numbers may be missing.
+  std::vector<std::unique_ptr<Segment>> prepared;  // Ascending, above those.
+  uint64_t next_segment_number = 1;                // The next to prepare.
+  // Whether the last one in use takes more frames, after end_offset; else the next frame starts a
+  // new segment, whose header names end_offset.
+  bool goes_on = false;
+  uint64_t segment_number = 0;  // The last one in use, if any.
+  uint64_t incarnation = 0;
+  uint64_t end_offset = 0;
+  uint64_t frame_number = 0;
+  uint32_t header_crc32c = 0;
+  Lsn last_lsn = 0;  // All of it durable, and witnessed.
+};
+
+struct LogOptions {
+  uint64_t node_id = 0;
+  uint64_t segment_bytes = 0;
+  uint32_t frame_bytes_target = 0;
+  uint64_t unflushed_bytes_max = 0;
+};
+
+// A record to append: its header with the checksum, and views of the rest, valid during the call.
+struct PendingRecord {
+  RecordHeader header;
+  absl::string_view key;
+  absl::string_view value;
+  Location location;  // Set by TryAppend.
+
+  size_t bytes() const { return kRecordHeaderBytes + key.size() + value.size(); }
+};
+
+struct LogStats {
+  uint64_t segment_count = 0;
+  uint64_t log_bytes = 0;
+  uint64_t frame_count = 0;
+  uint64_t sync_count = 0;
+};
+
+// Thread-safe.
+class Log {
+ public:
+  // `fs` must outlive the log; `rng` gives incarnations.
+  Log(FileSystem* fs, absl::string_view directory, const LogOptions& options, base::Random rng,
+      LogTail tail);
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // The largest payload that one TryAppend can take.
+  uint64_t payload_bytes_max() const;
+
+  // Makes TryAppend of `payload_bytes` likely to succeed: prepares a segment if there is none, and
+  // flushes if too much waits to be written. RESOURCE_EXHAUSTED if there is no space (a try that
+  // failed is repeated at every 64th call, and by Maintain), UNAVAILABLE (ENGINE_FAILED).
+  absl::Status EnsureRoom(uint64_t payload_bytes)
+      ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
+
+  // Appends `records` next to each other in one frame, sets their locations, and returns the LSN of
+  // the last. No I/O, no waiting. 0 if room has to be ensured again (nothing was appended);
+  // UNAVAILABLE (ENGINE_FAILED).
+  absl::StatusOr<Lsn> TryAppend(absl::Span<PendingRecord> records) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Copies the `count` bytes at `location`, which must lie in one appended record, to
+  // `destination`. Errors as File::Read.
+  absl::Status Read(const Location& location, size_t count, char* destination)
+      ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
+
+  enum class Mode { kWrite, kSync };
+  // Writes what was appended before the call and, with kSync, syncs; returns durable_lsn(). After
+  // an error the log has failed for good.
+  absl::StatusOr<Lsn> Flush(Mode mode) ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_);
+
+  // Flushes with kSync and writes a witness, unless there is one or the log is not idle.
+  absl::Status WriteWitness() ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_);
+
+  // See Engine::Maintain.
+  absl::StatusOr<bool> Maintain() ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
+
+  Lsn appended_lsn() const { return appended_lsn_.load(std::memory_order_acquire); }
+  Lsn durable_lsn() const { return durable_lsn_.load(std::memory_order_acquire); }
+  bool IsDurable(const Location& location) const;
+  absl::Status status() const ABSL_LOCKS_EXCLUDED(mutex_);
+  LogStats stats() const ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
+
+ private:
+  // A frame in memory. Sealed ones do not change, but for the header, which flushing fills in.
+  struct Frame {
+    AlignedBuffer buffer;
+    Segment* segment = nullptr;
+    uint64_t offset = 0;
+    uint64_t bytes_max = 0;  // Of the buffer, or what is left of the segment.
+    Lsn first_lsn = 0;
+    uint32_t payload_bytes = 0;
+    uint32_t record_count = 0;
+
+    uint64_t bytes() const { return FrameBytes(payload_bytes); }
+    char* payload_end() { return buffer.data() + kFrameHeaderBytes + payload_bytes; }
+    bool Holds(const Location& location) const;
+  };
+  enum class Place { kOpenFrame, kSameSegment, kNextSegment, kNone };
+
+  // Appending; log.cc.
+  Place PlaceFor(uint64_t payload_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Frame* FrameFor(uint64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartFrame(uint64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SealOpenFrame() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void UseNextSegment() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool ReadFromFrames(const Location& location, size_t count, char* destination) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  File* FindFile(uint32_t segment_number) const ABSL_LOCKS_EXCLUDED(segments_mutex_);
+  enum class Retry { kNow, kSometimes };
+  absl::Status PrepareSegment(Retry retry) ABSL_LOCKS_EXCLUDED(prepare_mutex_, mutex_);
+  bool HasPrepared() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Fail(const absl::Status& cause) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Flushing; log_flush.cc.
+  absl::Status FlushLocked(Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status WriteWitnessLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status WriteFirstSealed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status WriteFrame(Frame& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status Activate(Segment* segment, Lsn first_lsn)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status SyncWritten() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+
+  // Constant after construction.
+  FileSystem* const fs_;
+  const std::string directory_;
+  const LogOptions options_;
+
+  // One preparation at a time.
+  absl::Mutex prepare_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  uint64_t next_segment_number_ ABSL_GUARDED_BY(prepare_mutex_);
+  absl::Status no_space_ ABSL_GUARDED_BY(prepare_mutex_);  // Why the last preparation failed.
+  uint64_t no_space_call_count_ ABSL_GUARDED_BY(prepare_mutex_) = 0;
+
+  // One flush at a time. Held during its I/O.
+  absl::Mutex flush_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  base::Random rng_ ABSL_GUARDED_BY(flush_mutex_);
+  Segment* write_segment_ ABSL_GUARDED_BY(flush_mutex_) = nullptr;  // Null: activate one first.
+  uint64_t write_segment_number_ ABSL_GUARDED_BY(flush_mutex_);     // The last one activated.
+  uint64_t write_incarnation_ ABSL_GUARDED_BY(flush_mutex_);
+  uint64_t write_offset_ ABSL_GUARDED_BY(flush_mutex_);
+  uint64_t frame_number_ ABSL_GUARDED_BY(flush_mutex_);
+  uint32_t header_crc32c_ ABSL_GUARDED_BY(flush_mutex_);
+  Lsn written_lsn_ ABSL_GUARDED_BY(flush_mutex_);
+  Lsn witnessed_lsn_ ABSL_GUARDED_BY(flush_mutex_);   // What the disk says was durable.
+  Lsn maintained_lsn_ ABSL_GUARDED_BY(flush_mutex_);  // appended_lsn() at the last Maintain.
+  bool unsynced_ ABSL_GUARDED_BY(flush_mutex_) = false;
+
+  // The log lock: what appending touches.
+  mutable absl::Mutex mutex_ ABSL_ACQUIRED_BEFORE(segments_mutex_);
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Frame> open_frame_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::unique_ptr<Frame>> sealed_frames_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Frame>> spare_frames_ ABSL_GUARDED_BY(mutex_);
+  Segment* append_segment_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  uint64_t append_offset_ ABSL_GUARDED_BY(mutex_) = 0;  // After the last sealed frame.
+  std::deque<std::unique_ptr<Segment>> prepared_ ABSL_GUARDED_BY(mutex_);
+  uint64_t unflushed_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  // Read by every Get from disk; written once per segment.
+  mutable absl::Mutex segments_mutex_;
+  std::deque<std::unique_ptr<Segment>> segments_ ABSL_GUARDED_BY(segments_mutex_);  // Ascending.
+  uint64_t log_bytes_ ABSL_GUARDED_BY(segments_mutex_) = 0;
+
+  std::atomic<Lsn> appended_lsn_;
+  std::atomic<Lsn> durable_lsn_;
+  // The log before these positions is in its files, or durable.
+  std::atomic<uint64_t> written_position_;
+  std::atomic<uint64_t> durable_position_;
+  std::atomic<uint64_t> frame_count_{0};
+  std::atomic<uint64_t> sync_count_{0};
+};
+
+}  // namespace slipstream::storage
+
+#endif  // SLIPSTREAM_STORAGE_LOG_H_

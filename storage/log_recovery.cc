@@ -1,0 +1,275 @@
+#include "storage/log_recovery.h"
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/coding.h"
+#include "base/error_reason.h"
+#include "base/status_macros.h"
+#include "storage/ceilings.h"
+#include "storage/segment.h"
+#include "storage/segment_scan.h"
+
+namespace slipstream::storage {
+namespace {
+
+using OnRecord =
+    absl::FunctionRef<absl::Status(const RecordView& record, const Location& location)>;
+
+// A segment's file and what its header page says.
+struct FoundSegment {
+  std::unique_ptr<Segment> segment;
+  std::string path;
+  absl::optional<SegmentHeader> header;  // nullopt: not in use, or damaged.
+  std::string header_problem;
+  bool has_our_magic = false;
+};
+
+absl::Status Foreign(const std::string& path, absl::string_view problem) {
+  return base::WithReason(absl::FailedPreconditionError(absl::StrCat(path, ": ", problem)),
+                          base::kReasonDirectoryForeign);
+}
+
+class Recovery {
+ public:
+  Recovery(FileSystem* fs, absl::string_view directory, const LogRecoveryOptions& options,
+           OnRecord on_record)
+      : fs_(fs), directory_(directory), options_(options), on_record_(on_record) {}
+
+  absl::StatusOr<LogRecovery> Run(absl::Span<const uint64_t> numbers) && {
+    result_.node_id = options_.node_id.value_or(0);
+    for (const uint64_t number : numbers) SLIP_RETURN_IF_ERROR(ReadHeader(number));
+    SLIP_RETURN_IF_ERROR(SetUnusedApart());
+    if (!found_.empty()) result_.tail.next_segment_number = found_.back().segment->number + 1;
+    for (size_t index = 0; index < found_.size(); ++index) SLIP_RETURN_IF_ERROR(Read(index));
+    FinishTail();
+    SLIP_RETURN_IF_ERROR(SyncLast());
+    return std::move(result_);
+  }
+
+ private:
+  // Opens segment `number` and reads its header page.
+  absl::Status ReadHeader(uint64_t number) {
+    FoundSegment found{.segment = std::make_unique<Segment>(),
+                       .path = JoinPath(directory_, SegmentFileName(number))};
+    found.segment->number = number;
+    SLIP_ASSIGN_OR_RETURN(found.segment->file, fs_->Open(found.path, OpenMode::kReadWrite));
+    SLIP_ASSIGN_OR_RETURN(const uint64_t size, found.segment->file->Size());
+    found.segment->bytes = size / kPageBytes * kPageBytes;
+    if (number > UINT32_MAX || found.segment->bytes > kSegmentBytesMax) {
+      return Foreign(found.path, "a segment of a number or length that this program never writes");
+    }
+    if (found.segment->bytes == 0) return Foreign(found.path, "too short for a segment");
+    std::string page(kPageBytes, '\0');
+    SLIP_RETURN_IF_ERROR(found.segment->file->Read(0, page.size(), page.data()));
+    found.has_our_magic = base::LoadLittle<uint64_t>(page.data()) == kSegmentMagic || IsZero(page);
+    absl::StatusOr<SegmentHeader> header = DecodeSegmentHeader(page);
+    if (absl::IsFailedPrecondition(header.status())) {
+      return Foreign(found.path, header.status().message());
+    }
+    if (!header.ok()) {
+      found.header_problem = IsZero(page) ? "no header" : std::string(header.status().message());
+    } else if (header->segment_number != number) {
+      found.header_problem = absl::StrFormat("header of segment %d", header->segment_number);
+    } else {
+      SLIP_RETURN_IF_ERROR(CheckNode(found.path, *header));
+      found.header = *header;
+    }
+    found_.push_back(std::move(found));
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckNode(const std::string& path, const SegmentHeader& header) {
+    if (result_.node_id == 0) result_.node_id = header.node_id;
+    if (header.node_id == result_.node_id) return absl::OkStatus();
+    return Foreign(path, absl::StrFormat("belongs to node %016x, this directory to node %016x",
+                                         header.node_id, result_.node_id));
+  }
+
+  // Takes those segments at the end that no frame ever reached out of the log: prepared ones, and
+  // one whose activation was torn by a crash.
+  absl::Status SetUnusedApart() {
+    while (!found_.empty() && !found_.back().header.has_value()) {
+      FoundSegment& last = found_.back();
+      SLIP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(last));
+      if (!IsZero(absl::string_view(bytes).substr(kPageBytes))) return absl::OkStatus();
+      const bool usable = IsZero(bytes) && last.segment->bytes == options_.segment_bytes;
+      if (usable) {
+        std::vector<std::unique_ptr<Segment>>& prepared = result_.tail.prepared;
+        prepared.insert(prepared.begin(), std::move(last.segment));
+      } else {
+        SLIP_RETURN_IF_ERROR(fs_->Remove(last.path));
+        removed_any_ = true;
+      }
+      found_.pop_back();
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> ReadAll(const FoundSegment& found) const {
+    std::string bytes(found.segment->bytes, '\0');
+    SLIP_RETURN_IF_ERROR(found.segment->file->Read(0, bytes.size(), bytes.data()));
+    return bytes;
+  }
+
+  // The header after `index` that says where `index` ends, if there is one.
+  const SegmentHeader* NextHeader(size_t index) const {
+    if (index + 1 >= found_.size() || !found_[index + 1].header.has_value()) return nullptr;
+    const SegmentHeader& next = *found_[index + 1].header;
+    return next.previous_segment_number == found_[index].segment->number ? &next : nullptr;
+  }
+
+  absl::Status Read(size_t index) {
+    const FoundSegment& found = found_[index];
+    SLIP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(found));
+    SLIP_ASSIGN_OR_RETURN(SegmentExpectation expectation, Expect(index, bytes));
+    NoteGap(found.segment->number, expectation.first_lsn);
+    absl::Status status;
+    SegmentScan scan =
+        ScanSegment(bytes, expectation, [&](const RecordView& record, uint64_t offset) {
+          if (!status.ok()) return;
+          status =
+              on_record_(record, {.segment_number = static_cast<uint32_t>(found.segment->number),
+                                  .offset = static_cast<uint32_t>(offset)});
+        });
+    SLIP_RETURN_IF_ERROR(status);
+    next_lsn_ = scan.next_lsn;
+    RecoveryReport& report = result_.report;
+    report.frame_count += scan.frame_count;
+    report.record_count += scan.record_count;
+    report.damaged.insert(report.damaged.end(), std::make_move_iterator(scan.damaged.begin()),
+                          std::make_move_iterator(scan.damaged.end()));
+    LogTail& tail = result_.tail;
+    tail.segment_number = found.segment->number;
+    tail.incarnation = expectation.incarnation;
+    tail.end_offset = scan.end_offset;
+    tail.frame_number = scan.frame_number;
+    tail.header_crc32c = scan.header_crc32c;
+    // A segment with a damaged header is read with the help of its frames; it gets no new ones.
+    tail.goes_on = !scan.torn && found.header.has_value() &&
+                   found.header->segment_bytes == found.segment->bytes;
+    const bool is_last = index + 1 == found_.size();
+    if (is_last && scan.torn) {
+      report.tail_cut = true;
+      report.tail_segment_number = found.segment->number;
+      report.tail_offset = scan.end_offset;
+      report.tail_cause = scan.torn_cause;
+    }
+    return absl::OkStatus();
+  }
+
+  // Says what is known about the segment at `index`: from its header, else from its frames and from
+  // the next segment.
+  absl::StatusOr<SegmentExpectation> Expect(size_t index, absl::string_view bytes) {
+    const FoundSegment& found = found_[index];
+    const bool is_last = index + 1 == found_.size();
+    SegmentExpectation expectation{.segment_number = found.segment->number, .first_lsn = next_lsn_};
+    if (is_last) expectation.durable_lsn = options_.durable_lsn;
+    const SegmentHeader* const next = NextHeader(index);
+    if (next != nullptr) {
+      expectation.end =
+          SegmentEnd{.offset = std::min<uint64_t>(next->previous_end_offset, bytes.size()),
+                     .last_lsn = next->previous_last_lsn};
+    }
+    if (next != nullptr) expectation.incarnation = next->previous_incarnation;
+    if (found.header.has_value()) {
+      // The next segment knows better: this file may be an old copy of the one that it followed.
+      if (next == nullptr) expectation.incarnation = found.header->incarnation;
+      expectation.header_crc32c = found.header->crc32c;
+      expectation.first_lsn = found.header->first_lsn;
+      return expectation;
+    }
+    return ExpectFromFrames(found, bytes, is_last, std::move(expectation));
+  }
+
+  // Fills in what the damaged header page of `found` would have said.
+  absl::StatusOr<SegmentExpectation> ExpectFromFrames(const FoundSegment& found,
+                                                      absl::string_view bytes, bool is_last,
+                                                      SegmentExpectation expectation) {
+    uint64_t offset = kPageBytes;
+    const absl::optional<FrameHeader> frame =
+        FindFrameHeader(bytes, found.segment->number, expectation.incarnation, offset);
+    if (!frame.has_value() && !found.has_our_magic)
+      return Foreign(found.path, found.header_problem);
+    if (frame.has_value()) {
+      expectation.incarnation = frame->incarnation;
+      if (frame->frame_number == 1) expectation.first_lsn = frame->first_lsn;
+    }
+    // Frames are written only after the header was synced: that it is bad is no torn write.
+    if (is_last && !frame.has_value()) {
+      expectation.durable_lsn = std::max(expectation.durable_lsn, next_lsn_);
+    }
+    result_.report.damaged.push_back(
+        {.segment_number = found.segment->number,
+         .first_offset = 0,
+         .end_offset = kPageBytes,
+         .first_lsn = next_lsn_,
+         .last_lsn = next_lsn_ - 1,
+         .cause = absl::StrFormat("segment %d offset 0: %s", found.segment->number,
+                                  found.header_problem)});
+    return expectation;
+  }
+
+  // Reports the records between what was read so far and `first_lsn`: they are in no segment.
+  void NoteGap(uint64_t segment_number, Lsn first_lsn) {
+    if (first_lsn <= next_lsn_) return;
+    result_.report.damaged.push_back(
+        {.segment_number = segment_number,
+         .first_lsn = next_lsn_,
+         .last_lsn = first_lsn - 1,
+         .cause = absl::StrFormat("segment %d starts with LSN %d: a segment is missing before it",
+                                  segment_number, first_lsn)});
+    next_lsn_ = first_lsn;
+  }
+
+  void FinishTail() {
+    RecoveryReport& report = result_.report;
+    LogTail& tail = result_.tail;
+    if (options_.durable_lsn >= next_lsn_) {
+      report.damaged.push_back(
+          {.segment_number = tail.next_segment_number,
+           .first_lsn = next_lsn_,
+           .last_lsn = options_.durable_lsn,
+           .cause = absl::StrFormat("the log ends at LSN %d, but LSN %d was durable: a segment is "
+                                    "missing after it",
+                                    next_lsn_ - 1, options_.durable_lsn)});
+      next_lsn_ = options_.durable_lsn + 1;
+      tail.goes_on = false;
+    }
+    tail.last_lsn = next_lsn_ - 1;
+    if (!tail.prepared.empty()) tail.next_segment_number = tail.prepared.back()->number + 1;
+    for (FoundSegment& found : found_) tail.segments.push_back(std::move(found.segment));
+    report.segment_count = tail.segments.size() + tail.prepared.size();
+  }
+
+  // What was read may be in the page cache only; from here on it counts as durable.
+  absl::Status SyncLast() {
+    if (!result_.tail.segments.empty()) {
+      SLIP_RETURN_IF_ERROR(result_.tail.segments.back()->file->SyncData());
+    }
+    return removed_any_ ? fs_->SyncDirectory(directory_) : absl::OkStatus();
+  }
+
+  FileSystem* const fs_;
+  const std::string directory_;
+  const LogRecoveryOptions& options_;
+  const OnRecord on_record_;
+  std::vector<FoundSegment> found_;  // In use, ascending.
+  Lsn next_lsn_ = 1;
+  bool removed_any_ = false;
+  LogRecovery result_;
+};
+
+}  // namespace
+
+absl::StatusOr<LogRecovery> RecoverLog(FileSystem* fs, absl::string_view directory,
+                                       absl::Span<const uint64_t> numbers,
+                                       const LogRecoveryOptions& options, OnRecord on_record) {
+  return Recovery(fs, directory, options, on_record).Run(numbers);
+}
+
+}  // namespace slipstream::storage

@@ -1,0 +1,51 @@
+// RecoverLog: reads all segments of a directory and says where the log goes on.
+//
+// Changes nothing on disk except that segments which no record ever reached are removed, so that a
+// crash within it makes no difference to the next run. The rules: docs/storage_format.md.
+#ifndef SLIPSTREAM_STORAGE_LOG_RECOVERY_H_
+#define SLIPSTREAM_STORAGE_LOG_RECOVERY_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "storage/entry.h"
+#include "storage/file_system.h"
+#include "storage/keydir_shard.h"
+#include "storage/log.h"
+#include "storage/record.h"
+#include "storage/recovery_report.h"
+
+namespace slipstream::storage {
+
+struct LogRecoveryOptions {
+  // Segments of another node make the directory foreign; nullopt: the identity is damaged, take the
+  // node_id from the segments.
+  absl::optional<uint64_t> node_id;
+  Lsn durable_lsn = 0;         // The identity says that records up to here were durable.
+  uint64_t segment_bytes = 0;  // Prepared segments of another length are removed.
+};
+
+struct LogRecovery {
+  LogTail tail;
+  uint64_t node_id = 0;   // As given, or as found.
+  RecoveryReport report;  // What concerns the log: counts, damage, tail.
+};
+
+// Reads the segments `numbers` (ascending) of `directory`; calls `on_record` for each record that
+// applies, in log order; an error that it returns ends the recovery. When this returns, all that
+// was read is durable. FAILED_PRECONDITION (DIRECTORY_FOREIGN), or what the file system returns.
+absl::StatusOr<LogRecovery> RecoverLog(
+    FileSystem* fs, absl::string_view directory, absl::Span<const uint64_t> numbers,
+    const LogRecoveryOptions& options,
+    absl::FunctionRef<absl::Status(const RecordView& record, const Location& location)> on_record);
+
+}  // namespace slipstream::storage
+
+#endif  // SLIPSTREAM_STORAGE_LOG_RECOVERY_H_

@@ -1,0 +1,196 @@
+#include "storage/log.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "base/check.h"
+#include "base/random.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/entry.h"
+#include "storage/frame.h"
+#include "storage/keydir_shard.h"
+#include "storage/memory_file_system.h"
+#include "storage/record.h"
+#include "storage/segment.h"
+
+namespace slipstream::storage {
+namespace {
+
+using base::testing::IsOkAndHolds;
+
+constexpr LogOptions kOptions{.node_id = 1,
+                              .segment_bytes = 16384,
+                              .frame_bytes_target = 4096,
+                              .unflushed_bytes_max = 1 << 20};
+
+class LogTest : public ::testing::Test {
+ protected:
+  LogTest() : log_(MakeLog()) {}
+
+  std::unique_ptr<Log> MakeLog() {
+    SLIP_CHECK_OK(fs_.CreateDirectory("/d"));
+    return std::make_unique<Log>(&fs_, "/d", kOptions, base::Random(1), LogTail{});
+  }
+
+  // Appends one record with a value of this size; 0: no room.
+  Lsn Append(size_t value_bytes) {
+    const std::string value(value_bytes, 'v');
+    PendingRecord record{.key = "key", .value = value};
+    record.header.key_bytes = 3;
+    record.header.stored_bytes = static_cast<uint32_t>(value.size());
+    const absl::StatusOr<Lsn> lsn = log_->TryAppend(absl::MakeSpan(&record, 1));
+    EXPECT_OK(lsn);
+    location_ = record.location;
+    return *lsn;
+  }
+
+  std::string Read(const Location& location, size_t count) {
+    std::string bytes(count, '\0');
+    EXPECT_OK(log_->Read(location, count, bytes.data()));
+    return bytes;
+  }
+
+  MemoryFileSystem fs_;
+  std::unique_ptr<Log> log_;
+  Location location_;  // Of the last record.
+};
+
+// The record in a frame of its own fills one page exactly.
+constexpr size_t kValueOfAPage = kPageBytes - kFrameHeaderBytes - kRecordHeaderBytes - 3;
+
+TEST_F(LogTest, AppendNeedsRoomAndDoesNoInputOrOutput) {
+  EXPECT_EQ(Append(10), 0u);
+  ASSERT_OK(log_->EnsureRoom(93));
+  const uint64_t call_count = fs_.call_count();
+  EXPECT_EQ(Append(10), 1u);
+  EXPECT_EQ(Append(10), 2u);
+  EXPECT_EQ(fs_.call_count(), call_count);
+  EXPECT_EQ(log_->appended_lsn(), 2u);
+  EXPECT_EQ(log_->durable_lsn(), 0u);
+}
+
+TEST_F(LogTest, ReadsFromMemoryAndFromDiskAreTheSame) {
+  ASSERT_OK(log_->EnsureRoom(93));
+  Append(10);
+  const Location first = location_;
+  EXPECT_EQ(first, (Location{.segment_number = 1, .offset = 4096 + 64}));
+  const std::string in_memory = Read(first, 93);
+  EXPECT_EQ(in_memory.substr(80), "keyvvvvvvvvvv");
+  ASSERT_OK(log_->Flush(Log::Mode::kWrite));
+  EXPECT_EQ(Read(first, 93), in_memory);
+  EXPECT_FALSE(log_->IsDurable(first));
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  EXPECT_TRUE(log_->IsDurable(first));
+}
+
+TEST_F(LogTest, FrameIsFilledToTheLastByteAndNotBeyond) {
+  ASSERT_OK(log_->EnsureRoom(93));
+  Append(kValueOfAPage - 93);
+  Append(10);
+  EXPECT_EQ(location_.offset, 2 * kPageBytes - 93);
+  Append(10);
+  EXPECT_EQ(location_.offset, 2 * kPageBytes + kFrameHeaderBytes);
+}
+
+TEST_F(LogTest, LargeAppendGetsAFrameOfItsOwn) {
+  ASSERT_OK(log_->EnsureRoom(93));
+  Append(10);
+  ASSERT_OK(log_->EnsureRoom(5083));
+  Append(5000);
+  EXPECT_EQ(location_.offset, 2 * kPageBytes + kFrameHeaderBytes);
+  EXPECT_EQ(Read(location_, 5083).substr(80), "key" + std::string(5000, 'v'));
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  EXPECT_EQ(log_->stats().frame_count, 2u);
+  EXPECT_EQ(Read(location_, 5083).substr(80), "key" + std::string(5000, 'v'));
+}
+
+TEST_F(LogTest, LargestAppendFillsASegment) {
+  const uint64_t largest = log_->payload_bytes_max();
+  EXPECT_EQ(largest, 16384u - 4096u - 64u);
+  ASSERT_OK(log_->EnsureRoom(largest));
+  EXPECT_EQ(Append(largest - 83), 1u);
+  EXPECT_EQ(Append(10), 0u);
+  ASSERT_OK(log_->EnsureRoom(93));
+  EXPECT_EQ(Append(10), 2u);
+  EXPECT_EQ(location_.segment_number, 2u);
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  EXPECT_EQ(log_->durable_lsn(), 2u);
+}
+
+TEST_F(LogTest, SegmentIsDurableBeforeTheNextIsInUse) {
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_OK(log_->EnsureRoom(kPageBytes - kFrameHeaderBytes));
+    Append(kValueOfAPage);
+  }
+  EXPECT_EQ(location_.segment_number, 2u);
+  // No sync was asked for; the change of segments made one.
+  EXPECT_THAT(log_->Flush(Log::Mode::kWrite), IsOkAndHolds(Lsn{3}));
+  const std::string page = fs_.Contents("/d/0000000000000002.log").substr(0, kPageBytes);
+  ASSERT_OK_AND_ASSIGN(const SegmentHeader header, DecodeSegmentHeader(page));
+  EXPECT_EQ(header.first_lsn, 4u);
+  EXPECT_EQ(header.previous_segment_number, 1u);
+  EXPECT_EQ(header.previous_end_offset, 16384u);
+  EXPECT_EQ(header.previous_last_lsn, 3u);
+}
+
+TEST_F(LogTest, FlushWritesEachFrameInOneCallAndSyncsOnce) {
+  ASSERT_OK(log_->EnsureRoom(93));
+  Append(10);
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  Append(kValueOfAPage);
+  Append(10);
+  const uint64_t writes = fs_.call_count(MemoryFileSystem::Operation::kWrite);
+  const uint64_t syncs = fs_.call_count(MemoryFileSystem::Operation::kSyncData);
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  EXPECT_EQ(fs_.call_count(MemoryFileSystem::Operation::kWrite), writes + 2);
+  EXPECT_EQ(fs_.call_count(MemoryFileSystem::Operation::kSyncData), syncs + 1);
+}
+
+TEST_F(LogTest, TooMuchUnflushedIsFlushedByTheWriter) {
+  LogOptions options = kOptions;
+  options.unflushed_bytes_max = 100;
+  log_ = std::make_unique<Log>(&fs_, "/d", options, base::Random(1), LogTail{});
+  ASSERT_OK(log_->EnsureRoom(93));
+  Append(10);
+  ASSERT_OK(log_->EnsureRoom(93));
+  EXPECT_EQ(log_->stats().frame_count, 0u);
+  Append(10);
+  ASSERT_OK(log_->EnsureRoom(93));
+  EXPECT_EQ(log_->stats().frame_count, 1u);
+}
+
+TEST_F(LogTest, FramesBearWitnessToWhatWasDurable) {
+  ASSERT_OK(log_->EnsureRoom(93));
+  for (int i = 0; i < 2; ++i) {
+    Append(10);
+    ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  }
+  ASSERT_OK(log_->WriteWitness());
+  ASSERT_OK(log_->WriteWitness());
+  const std::string bytes = fs_.Contents("/d/0000000000000001.log");
+  const auto header = [&bytes](size_t page) {
+    return *DecodeFrameHeader(absl::string_view(bytes).substr(page * kPageBytes));
+  };
+  EXPECT_EQ(header(1).durable_lsn, 0u);
+  EXPECT_EQ(header(2).durable_lsn, 1u);
+  EXPECT_EQ(header(3).durable_lsn, 2u);
+  EXPECT_EQ(header(3).record_count, 0u);
+  EXPECT_EQ(header(3).first_lsn, 3u);
+  EXPECT_EQ(header(3).previous_header_crc32c, header(2).header_crc32c);
+  EXPECT_EQ(log_->stats().frame_count, 3u);
+}
+
+TEST_F(LogTest, WitnessWithoutRoomIsLeftToTheNextSegment) {
+  ASSERT_OK(log_->EnsureRoom(log_->payload_bytes_max()));
+  Append(log_->payload_bytes_max() - 83);
+  ASSERT_OK(log_->WriteWitness());
+  EXPECT_EQ(log_->stats().frame_count, 1u);
+}
+
+}  // namespace
+}  // namespace slipstream::storage

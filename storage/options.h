@@ -1,0 +1,54 @@
+// Options of the storage engine: every limit and choice, its default, and what it trades.
+#ifndef SLIPSTREAM_STORAGE_OPTIONS_H_
+#define SLIPSTREAM_STORAGE_OPTIONS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "storage/ceilings.h"
+
+namespace slipstream::storage {
+
+// What a client may hand in. Beyond: INVALID_ARGUMENT naming the limit and the size.
+struct Limits {
+  uint32_t key_bytes_max = 4096;         // A key has 1 to key_bytes_max bytes.
+  uint32_t value_bytes_max = 1 << 20;    // Up to kValueBytesCeiling.
+  uint32_t batch_operations_max = 1000;  // Mutations in one Write.
+  uint32_t batch_bytes_max = 4 << 20;    // Key and value bytes in one Write.
+};
+
+// When an acknowledged write is on disk.
+enum class SyncPolicy : uint8_t {
+  kAlways = 1,    // Before it is acknowledged: fdatasync, shared by all writes that wait.
+  kInterval = 2,  // Within the interval after: a crash of the process or the machine loses it.
+  kNone = 3,      // When the operating system sees fit, after a frame fills.
+};
+
+// What Open does when it finds damage before the log's tail.
+enum class OnDamage {
+  kRefuse,     // DATA_LOSS (reason LOG_DAMAGED) that says what would be lost.
+  kServeRest,  // Quarantine the range, report it, serve what is left: replicas heal it.
+};
+
+struct Options {
+  // Affects behaviour.
+  bool create_if_missing = true;
+  SyncPolicy sync = SyncPolicy::kAlways;
+  OnDamage on_damage = OnDamage::kRefuse;
+  Limits limits;
+
+  // Affects performance and space.
+  // One segment's length, a multiple of 4096. At least the largest frame: ValidateOptions checks.
+  uint64_t segment_bytes = 64 << 20;
+  // A frame is sealed when its payload reaches this; one larger Write gets a frame of its own size.
+  uint32_t frame_bytes_target = 1 << 20;
+  // Bytes appended and not yet written to disk before Write flushes on its caller's thread.
+  uint64_t unflushed_bytes_max = 8 << 20;
+};
+
+// INVALID_ARGUMENT naming the first option that is out of range, its value and its bounds.
+absl::Status ValidateOptions(const Options& options);
+
+}  // namespace slipstream::storage
+
+#endif  // SLIPSTREAM_STORAGE_OPTIONS_H_

@@ -1,0 +1,144 @@
+#include "storage/posix_file_system.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/error_reason.h"
+#include "base/random.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/engine.h"
+#include "storage/entry.h"
+#include "storage/file_system.h"
+#include "storage/options.h"
+#include "storage/testing/small_store.h"
+
+namespace slipstream::storage {
+namespace {
+
+using base::testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class PosixFileSystemTest : public ::testing::Test {
+ protected:
+  PosixFileSystemTest() {
+    const char* const parent = std::getenv("TEST_TMPDIR");
+    root_ = absl::StrCat(parent == nullptr ? "/tmp" : parent, "/posix.XXXXXX");
+    if (::mkdtemp(root_.data()) == nullptr) std::abort();
+  }
+
+  std::string Path(absl::string_view name) const { return JoinPath(root_, name); }
+
+  PosixFileSystem fs_;
+  std::string root_;
+};
+
+TEST_F(PosixFileSystemTest, ReadsWhatWasWritten) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file, fs_.Open(Path("f"), OpenMode::kCreate));
+  ASSERT_OK(file->Write(4096, "hello"));
+  ASSERT_OK(file->SyncData());
+  EXPECT_THAT(file->Size(), base::testing::IsOkAndHolds(4101u));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> again, fs_.Open(Path("f"), OpenMode::kRead));
+  std::string bytes(6, 'x');
+  ASSERT_OK(again->Read(4095, 6, bytes.data()));
+  EXPECT_EQ(bytes, std::string("\0hello", 6));
+  EXPECT_THAT(
+      again->Read(4096, 6, bytes.data()),
+      StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("6 bytes at 4096, but it ends at 4101")));
+}
+
+TEST_F(PosixFileSystemTest, OpenModes) {
+  EXPECT_THAT(fs_.Open(Path("f"), OpenMode::kRead),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("open "), HasSubstr(Path("f")), HasSubstr("No such file"))));
+  ASSERT_OK(fs_.Open(Path("f"), OpenMode::kCreate));
+  EXPECT_THAT(fs_.Open(Path("f"), OpenMode::kCreate), StatusIs(absl::StatusCode::kAlreadyExists));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file, fs_.Open(Path("f"), OpenMode::kRead));
+  EXPECT_FALSE(file->Write(0, "x").ok());
+}
+
+TEST_F(PosixFileSystemTest, CreatesDirectoriesWithTheirParents) {
+  ASSERT_OK(fs_.CreateDirectory(Path("a/b/c")));
+  ASSERT_OK(fs_.CreateDirectory(Path("a/b/c")));
+  EXPECT_THAT(fs_.ListDirectory(Path("a/b")), base::testing::IsOkAndHolds(ElementsAre("c")));
+  ASSERT_OK(fs_.Open(Path("file"), OpenMode::kCreate));
+  EXPECT_THAT(fs_.CreateDirectory(Path("file/sub")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("Not a directory")));
+}
+
+TEST_F(PosixFileSystemTest, RenamesRemovesAndLists) {
+  ASSERT_OK(fs_.Open(Path("b"), OpenMode::kCreate));
+  ASSERT_OK(fs_.Open(Path("a"), OpenMode::kCreate));
+  EXPECT_THAT(fs_.ListDirectory(root_), base::testing::IsOkAndHolds(ElementsAre("a", "b")));
+  ASSERT_OK(fs_.Rename(Path("a"), Path("b")));
+  EXPECT_THAT(fs_.ListDirectory(root_), base::testing::IsOkAndHolds(ElementsAre("b")));
+  ASSERT_OK(fs_.SyncDirectory(root_));
+  ASSERT_OK(fs_.Remove(Path("b")));
+  EXPECT_THAT(fs_.Remove(Path("b")), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(fs_.ListDirectory(Path("none")), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(PosixFileSystemTest, DirectoryHasOneOwner) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<DirectoryLock> lock, fs_.LockDirectory(root_));
+  const auto second = fs_.LockDirectory(root_);
+  EXPECT_THAT(second, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(root_)));
+  EXPECT_EQ(base::ReasonOf(second.status()), base::kReasonDirectoryInUse);
+  lock.reset();
+  EXPECT_OK(fs_.LockDirectory(root_));
+}
+
+TEST_F(PosixFileSystemTest, RefusedPermissionNamesWhoAndWhose) {
+  ASSERT_OK(fs_.CreateDirectory(Path("closed")));
+  ASSERT_EQ(::chmod(Path("closed").c_str(), 0), 0);
+  if (::geteuid() == 0) {  // Root is refused nothing.
+    EXPECT_OK(fs_.Open(Path("closed/f"), OpenMode::kCreate));
+    return;
+  }
+  EXPECT_THAT(fs_.Open(Path("closed/f"), OpenMode::kCreate),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       AllOf(HasSubstr("this process has uid"), HasSubstr("mode 0000"))));
+}
+
+TEST_F(PosixFileSystemTest, FullDeviceSaysSo) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> full,
+                       fs_.Open("/dev/full", OpenMode::kReadWrite));
+  const absl::Status status = full->Write(0, "x");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("/dev/full")));
+  EXPECT_EQ(base::ReasonOf(status), base::kReasonDiskFull);
+}
+
+TEST_F(PosixFileSystemTest, EngineKeepsItsAccountOnARealDisk) {
+  const std::string directory = Path("store");
+  base::Random rng(1);
+  const Options options = testing::SmallOptions();
+  for (int life = 0; life < 3; ++life) {
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                         Engine::Open(&fs_, directory, options, &rng, nullptr));
+    EXPECT_EQ(engine->appended_lsn(), static_cast<Lsn>(life) * 30);
+    EXPECT_EQ(engine->recovery_report().clean, life == 2);
+    for (int i = 0; i < 30; ++i) {
+      const std::string key = absl::StrCat("key", i);
+      const std::string value = absl::StrCat(std::string(500, 'v'), life);
+      const Mutation put{.key = key, .value = value};
+      ASSERT_OK(engine->Write({put}, Atomicity::kEach, testing::Noon()));
+    }
+    ASSERT_OK(engine->Flush(Engine::FlushMode::kSync));
+    ASSERT_OK(engine->Maintain());
+    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get("key7", testing::Noon()));
+    EXPECT_EQ(read.value, absl::StrCat(std::string(500, 'v'), life));
+    if (life == 1) ASSERT_OK(engine->Close());
+  }
+}
+
+}  // namespace
+}  // namespace slipstream::storage

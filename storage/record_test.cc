@@ -1,0 +1,145 @@
+#include "storage/record.h"
+
+#include <cstring>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/digest.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/ceilings.h"
+
+namespace slipstream::storage {
+namespace {
+
+using base::testing::StatusIs;
+using ::testing::HasSubstr;
+
+RecordHeader PutHeader(absl::string_view key, absl::string_view value) {
+  return {.type = RecordType::kPut,
+          .hlc = 0x0123456789abcdef,
+          .actor = 0x1111,
+          .sequence = 7,
+          .expires_at_ms = 0x2222,
+          .key_bytes = static_cast<uint32_t>(key.size()),
+          .stored_bytes = static_cast<uint32_t>(value.size()),
+          .raw_bytes = static_cast<uint32_t>(value.size()),
+          .value_digest = base::DigestOfValue(value)};
+}
+
+// Returns the record's bytes with a valid checksum, whatever the header says.
+std::string Encode(RecordHeader header, absl::string_view key, absl::string_view value) {
+  header.crc32c = RecordCrc(header, key, value);
+  return absl::StrCat(absl::string_view(reinterpret_cast<const char*>(&header), sizeof(header)),
+                      key, value);
+}
+
+// Decodes a record made by `change` from a valid Put of "key" to "value".
+template <typename Change>
+absl::StatusOr<RecordView> DecodeChanged(Change change) {
+  RecordHeader header = PutHeader("key", "value");
+  change(header);
+  static std::string bytes;
+  bytes = Encode(header, "key", "value");
+  return DecodeRecord(bytes);
+}
+
+TEST(RecordTest, DecodesWhatWasEncoded) {
+  const std::string bytes = Encode(PutHeader("key", "value"), "key", "value") + "next record";
+  ASSERT_OK_AND_ASSIGN(const RecordView record, DecodeRecord(bytes));
+  EXPECT_EQ(record.key, "key");
+  EXPECT_EQ(record.value, "value");
+  EXPECT_EQ(record.header.sequence, 7u);
+  EXPECT_EQ(record.version().hlc, 0x0123456789abcdefu);
+  EXPECT_EQ(record.bytes(), kRecordHeaderBytes + 8);
+}
+
+TEST(RecordTest, BytesAreThoseOfTheDocument) {
+  // docs/storage_format.md, "Record": every number little-endian, at its offset.
+  const std::string bytes = Encode(PutHeader("k", "v"), "k", "v");
+  EXPECT_EQ(absl::BytesToHexString(bytes.substr(4)),
+            "01"                                        // type
+            "00"                                        // codec
+            "0000"                                      // flags
+            "0000000000000000"                          // tx_id
+            "efcdab8967452301"                          // hlc
+            "1111000000000000"                          // actor
+            "0700000000000000"                          // sequence
+            "2222000000000000"                          // expires_at_ms
+            "01000000"                                  // key_bytes
+            "01000000"                                  // stored_bytes
+            "01000000"                                  // raw_bytes
+            "4c94485e0c21ae6c41ce1dfe7b6bfaceea5ab68e"  // SHA-256("v"), cut
+            "6b76");                                    // key, value
+}
+
+TEST(RecordTest, EveryFlippedBitIsFound) {
+  const std::string good = Encode(PutHeader("key", "value"), "key", "value");
+  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+    std::string bytes = good;
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
+    EXPECT_THAT(DecodeRecord(bytes), StatusIs(absl::StatusCode::kDataLoss)) << "bit " << bit;
+  }
+}
+
+TEST(RecordTest, EveryCutIsFound) {
+  const std::string good = Encode(PutHeader("key", "value"), "key", "value");
+  for (size_t count = 0; count < good.size(); ++count) {
+    EXPECT_THAT(DecodeRecord(good.substr(0, count)),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("cut short")));
+  }
+}
+
+TEST(RecordTest, RefusesWhatNoWriterWritesThoughTheChecksumHolds) {
+  const auto refused = [](const char* text) {
+    return StatusIs(absl::StatusCode::kDataLoss, HasSubstr(text));
+  };
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType{0}; }), refused("type 0"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType{5}; }), refused("type 5"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.codec = Codec{1}; }), refused("codec 1"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.flags = 1; }), refused("flags 0x0001"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.raw_bytes = 6; }), refused("6 raw"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.hlc = 0; }), refused("hlc"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.hlc = kHlcCeiling + 1; }), refused("hlc"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.sequence = 0; }), refused("dot"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType::kDelete; }),
+              refused("delete record with a value"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType::kCommit; }),
+              refused("without a tx_id"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) {
+                h.type = RecordType::kCommit;
+                h.tx_id = 1;
+              }),
+              refused("the fields of a change"));
+}
+
+TEST(RecordTest, KeyAndValueBounds) {
+  const std::string longest_key(kKeyBytesCeiling, 'k');
+  EXPECT_OK(DecodeRecord(Encode(PutHeader(longest_key, ""), longest_key, "")));
+  EXPECT_THAT(DecodeRecord(Encode(PutHeader(longest_key + "k", ""), longest_key + "k", "")),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("4097 bytes")));
+  EXPECT_THAT(DecodeRecord(Encode(PutHeader("", "v"), "", "v")),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("0 bytes")));
+  const std::string longest_value(kValueBytesCeiling, 'v');
+  EXPECT_OK(DecodeRecord(Encode(PutHeader("k", longest_value), "k", longest_value)));
+  EXPECT_THAT(DecodeRecord(Encode(PutHeader("k", longest_value + "v"), "k", longest_value + "v")),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("more than 8388608")));
+}
+
+TEST(RecordTest, EndsOfTransactions) {
+  RecordHeader commit{.type = RecordType::kCommit, .tx_id = 9, .sequence = 3};
+  EXPECT_OK(DecodeRecord(Encode(commit, "", "")));
+  commit.sequence = 0;
+  EXPECT_THAT(DecodeRecord(Encode(commit, "", "")), StatusIs(absl::StatusCode::kDataLoss));
+  RecordHeader rollback{.type = RecordType::kRollback, .tx_id = 9};
+  EXPECT_OK(DecodeRecord(Encode(rollback, "", "")));
+  rollback.sequence = 1;
+  EXPECT_THAT(DecodeRecord(Encode(rollback, "", "")), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+}  // namespace
+}  // namespace slipstream::storage

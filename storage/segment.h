@@ -1,0 +1,84 @@
+// Segment: one file of the log: its name, its header page, and how it comes into being.
+//
+// What stands after the header page is frame.h's. Layout: docs/storage_format.md.
+#ifndef SLIPSTREAM_STORAGE_SEGMENT_H_
+#define SLIPSTREAM_STORAGE_SEGMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "storage/entry.h"
+#include "storage/file_system.h"
+#include "storage/frame.h"
+
+namespace slipstream::storage {
+
+inline constexpr uint64_t kSegmentMagic = 0x4d474553'50494c53;  // "SLIPSEGM"
+inline constexpr uint32_t kFormatVersion = 1;
+
+// The first bytes of the header page as they stand on disk; the rest of the page is zero.
+struct SegmentHeader {
+  uint64_t magic = kSegmentMagic;
+  uint32_t crc32c = 0;  // Of all that follows, to the end of the page.
+  uint32_t format_version = kFormatVersion;
+  uint32_t page_bytes = kPageBytes;
+  uint32_t reserved = 0;
+  uint64_t node_id = 0;
+  uint64_t segment_number = 0;
+  uint64_t incarnation = 0;
+  uint64_t segment_bytes = 0;
+  Lsn first_lsn = 0;
+  uint64_t previous_segment_number = 0;
+  uint64_t previous_incarnation = 0;
+  uint64_t previous_end_offset = 0;
+  Lsn previous_last_lsn = 0;
+};
+inline constexpr size_t kSegmentHeaderBytes = 96;
+
+static_assert(sizeof(SegmentHeader) == kSegmentHeaderBytes);
+static_assert(std::has_unique_object_representations_v<SegmentHeader>, "no padding on disk");
+static_assert(std::is_trivially_copyable_v<SegmentHeader>);
+static_assert(offsetof(SegmentHeader, crc32c) == 8);
+static_assert(offsetof(SegmentHeader, format_version) == 12);
+static_assert(offsetof(SegmentHeader, page_bytes) == 16);
+static_assert(offsetof(SegmentHeader, node_id) == 24);
+static_assert(offsetof(SegmentHeader, segment_number) == 32);
+static_assert(offsetof(SegmentHeader, incarnation) == 40);
+static_assert(offsetof(SegmentHeader, segment_bytes) == 48);
+static_assert(offsetof(SegmentHeader, first_lsn) == 56);
+static_assert(offsetof(SegmentHeader, previous_segment_number) == 64);
+static_assert(offsetof(SegmentHeader, previous_incarnation) == 72);
+static_assert(offsetof(SegmentHeader, previous_end_offset) == 80);
+static_assert(offsetof(SegmentHeader, previous_last_lsn) == 88);
+
+// Returns a header page of kPageBytes bytes with `header` and its checksum.
+std::string EncodeSegmentHeader(SegmentHeader header);
+
+// Decodes a header page of kPageBytes bytes. FAILED_PRECONDITION (DIRECTORY_FOREIGN) for a valid
+// page of a newer format version; DATA_LOSS if it fails its checks.
+absl::StatusOr<SegmentHeader> DecodeSegmentHeader(absl::string_view page);
+
+// Returns the name of the file of segment `number`.
+std::string SegmentFileName(uint64_t number);
+
+// Returns the number in a segment's file name, nullopt for any other name.
+absl::optional<uint64_t> ParseSegmentFileName(absl::string_view name);
+
+// Returns the name under which a file is made whole before it is renamed to `name`.
+std::string TemporaryName(absl::string_view name);
+
+// Creates the file of segment `number`, full of zeros and durable, in `directory`. On error removes
+// what it made, if it can, so that a full disk gets its space back.
+absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string_view directory,
+                                                    uint64_t number, uint64_t segment_bytes);
+
+}  // namespace slipstream::storage
+
+#endif  // SLIPSTREAM_STORAGE_SEGMENT_H_

@@ -1,0 +1,226 @@
+#include "storage/testing/small_store.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/key_id.h"
+#include "base/status_macros.h"
+#include "storage/keydir_shard.h"
+#include "storage/log_recovery.h"
+#include "storage/record.h"
+#include "storage/segment.h"
+
+namespace slipstream::storage::testing {
+namespace {
+
+constexpr uint64_t kKeyCount = 12;
+constexpr uint64_t kValueBytesMax = 700;
+
+const base::KeyRange kAllKeys = base::RangeOf(base::KeyPrefix{});
+
+absl::Status Wrong(absl::string_view what) { return absl::InternalError(what); }
+
+}  // namespace
+
+absl::Time Noon() { return absl::FromUnixSeconds(1'700'000'000); }
+
+Options SmallOptions() {
+  Options options;
+  options.limits = {.key_bytes_max = 64,
+                    .value_bytes_max = 1024,
+                    .batch_operations_max = 8,
+                    .batch_bytes_max = 2048};
+  options.segment_bytes = 16384;
+  options.frame_bytes_target = 4096;
+  options.unflushed_bytes_max = 4096;
+  return options;
+}
+
+void Account::Wrote(absl::Span<const Mutation> mutations, Atomicity atomicity,
+                    const WriteResult& result) {
+  const bool has_commit = atomicity == Atomicity::kAll && mutations.size() > 1;
+  const Lsn first_lsn = result.lsn - (mutations.size() - 1) - (has_commit ? 1 : 0);
+  if (has_commit) batches_.emplace_back(first_lsn, result.lsn);
+  for (size_t i = 0; i < mutations.size(); ++i) {
+    writes_.push_back({.key = std::string(mutations[i].key),
+                       .value = std::string(mutations[i].value),
+                       .tombstone = mutations[i].kind == Mutation::Kind::kDelete,
+                       .version = result.versions[i],
+                       .lsn = first_lsn + i});
+  }
+}
+
+void Account::Durable(Lsn lsn) { durable_lsn_ = std::max(durable_lsn_, lsn); }
+
+absl::Status Account::CheckReopened(Engine& engine) {
+  const Lsn last_lsn = engine.appended_lsn();
+  if (last_lsn < durable_lsn_) {
+    return Wrong(absl::StrFormat("ends at LSN %d, but %d was durable", last_lsn, durable_lsn_));
+  }
+  for (const auto& [first, last] : batches_) {
+    if (first <= last_lsn && last_lsn < last) {
+      return Wrong(
+          absl::StrFormat("ends at LSN %d, within the batch %d to %d", last_lsn, first, last));
+    }
+  }
+  std::erase_if(writes_, [last_lsn](const Written& write) { return write.lsn > last_lsn; });
+  std::erase_if(batches_, [last_lsn](const auto& batch) { return batch.second > last_lsn; });
+  durable_lsn_ = last_lsn;
+  return CheckReads(engine);
+}
+
+absl::Status Account::CheckReads(Engine& engine) const {
+  std::set<base::KeyId> expected;
+  for (const Written& write : writes_) {
+    if (!expected.insert(base::KeyIdOf(write.key)).second) continue;
+    SLIP_RETURN_IF_ERROR(CheckKey(engine, write.key));
+  }
+  for (const Entry& entry : AllEntries(engine)) {
+    if (expected.count(entry.key_id) == 0) return Wrong("holds a key that was not written");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Account::CheckKey(Engine& engine, absl::string_view key) const {
+  const Written* newest = nullptr;
+  for (const Written& write : writes_) {
+    if (write.key == key && (newest == nullptr || newest->version < write.version)) {
+      newest = &write;
+    }
+  }
+  const absl::StatusOr<ReadResult> read = engine.Get(key, Noon());
+  // A device that was told to fail may say so.
+  if (absl::IsUnavailable(read.status()) || absl::IsResourceExhausted(read.status())) {
+    return read.status();
+  }
+  if (!read.ok()) return Wrong(absl::StrCat(key, ": ", read.status().ToString()));
+  if (read->version != newest->version || read->found == newest->tombstone ||
+      read->value != newest->value) {
+    return Wrong(absl::StrFormat("%s: read version %s, found %d, %d bytes; written %s, %d bytes",
+                                 key, base::ToString(read->version), read->found,
+                                 read->value.size(), base::ToString(newest->version),
+                                 newest->value.size()));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<Entry> AllEntries(Engine& engine) {
+  std::vector<Entry> entries;
+  engine.VisitEntries(kAllKeys, [&entries](const Entry& entry) {
+    entries.push_back(entry);
+    return true;
+  });
+  return entries;
+}
+
+absl::Status CheckEntriesAgainstLog(Engine& engine, FileSystem* fs) {
+  SLIP_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs->ListDirectory(kDirectory));
+  std::vector<uint64_t> numbers;
+  for (const std::string& name : names) {
+    if (const auto number = ParseSegmentFileName(name)) numbers.push_back(*number);
+  }
+  std::map<base::KeyId, base::Version> newest;
+  std::set<base::Version> versions;
+  std::set<std::tuple<uint64_t, uint8_t, uint64_t>> dots;
+  SLIP_ASSIGN_OR_RETURN(
+      const LogRecovery recovery,
+      RecoverLog(fs, kDirectory, numbers, {.node_id = engine.node_id(), .segment_bytes = 16384},
+                 [&](const RecordView& record, const Location&) -> absl::Status {
+                   const base::KeyId key_id = base::KeyIdOf(record.key);
+                   newest[key_id] = std::max(newest[key_id], record.version());
+                   if (!versions.insert(record.version()).second) {
+                     return Wrong("a version occurs twice in the log");
+                   }
+                   const auto dot =
+                       std::make_tuple(record.header.actor, key_id.shard(), record.header.sequence);
+                   if (!dots.insert(dot).second) return Wrong("a dot occurs twice in the log");
+                   return absl::OkStatus();
+                 }));
+  if (recovery.tail.last_lsn != engine.appended_lsn()) {
+    return Wrong(absl::StrFormat("the log ends at LSN %d, the engine says %d",
+                                 recovery.tail.last_lsn, engine.appended_lsn()));
+  }
+  const std::vector<Entry> entries = AllEntries(engine);
+  if (entries.size() != newest.size()) return Wrong("the log holds other keys than the KeyDir");
+  for (const Entry& entry : entries) {
+    if (newest[entry.key_id] != entry.version) return Wrong("the KeyDir holds another version");
+  }
+  return absl::OkStatus();
+}
+
+Script::Script(FileSystem* fs, const Options& options, uint64_t seed)
+    : fs_(fs), options_(options), rng_(seed) {}
+
+Script::~Script() = default;
+
+void Script::DropEngine() { engine_.reset(); }
+
+absl::Status Script::Open() {
+  engine_.reset();
+  SLIP_ASSIGN_OR_RETURN(engine_, Engine::Open(fs_, kDirectory, options_, &rng_, nullptr));
+  return account_.CheckReopened(*engine_);
+}
+
+absl::Status Script::Run(int step_count, OnError on_error) {
+  SLIP_RETURN_IF_ERROR(Open());
+  for (int step = 0; step < step_count; ++step) {
+    const absl::Status status = engine_ != nullptr ? Step() : Open();
+    if (status.ok()) continue;
+    if (on_error == OnError::kStop || absl::IsInternal(status)) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Script::Step() {
+  switch (rng_.Below(12)) {
+    case 0:
+    case 1:
+      return FlushSome();
+    case 2:
+      return engine_->Maintain().status();
+    case 3: {
+      if (rng_.Below(2) != 0) return engine_->Maintain().status();
+      // A clean restart, or one as after SIGKILL: what is not flushed is gone.
+      absl::Status closed = rng_.Below(2) != 0 ? engine_->Close() : absl::OkStatus();
+      engine_.reset();
+      SLIP_RETURN_IF_ERROR(closed);
+      return Open();
+    }
+    default:
+      return WriteSome();
+  }
+}
+
+absl::Status Script::WriteSome() {
+  const uint64_t count = rng_.Below(3) == 0 ? 1 + rng_.Below(3) : 1;
+  const Atomicity atomicity = rng_.Below(3) == 0 ? Atomicity::kEach : Atomicity::kAll;
+  const uint64_t first_key = rng_.Below(kKeyCount);
+  std::vector<std::string> texts;
+  for (uint64_t i = 0; i < count; ++i) {
+    texts.push_back(absl::StrCat("key", (first_key + i) % kKeyCount));
+    texts.push_back(rng_.Bytes(rng_.Below(rng_.Below(4) == 0 ? kValueBytesMax : 40)));
+  }
+  std::vector<Mutation> mutations;
+  for (uint64_t i = 0; i < count; ++i) {
+    Mutation mutation{.key = texts[2 * i], .value = texts[2 * i + 1]};
+    if (rng_.Below(5) == 0) mutation = {.kind = Mutation::Kind::kDelete, .key = texts[2 * i]};
+    mutations.push_back(mutation);
+  }
+  SLIP_ASSIGN_OR_RETURN(const WriteResult result, engine_->Write(mutations, atomicity, Noon()));
+  account_.Wrote(mutations, atomicity, result);
+  account_.Durable(engine_->durable_lsn());
+  return absl::OkStatus();
+}
+
+absl::Status Script::FlushSome() {
+  const auto mode = rng_.Below(4) == 0 ? Engine::FlushMode::kWrite : Engine::FlushMode::kSync;
+  SLIP_ASSIGN_OR_RETURN(const Lsn durable_lsn, engine_->Flush(mode));
+  account_.Durable(durable_lsn);
+  return absl::OkStatus();
+}
+
+}  // namespace slipstream::storage::testing

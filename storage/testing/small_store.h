@@ -1,0 +1,107 @@
+// A store small enough that a test can walk through all its states, and an account of what it must
+// hold that is kept apart from it.
+#ifndef SLIPSTREAM_STORAGE_TESTING_SMALL_STORE_H_
+#define SLIPSTREAM_STORAGE_TESTING_SMALL_STORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/random.h"
+#include "base/version.h"
+#include "storage/engine.h"
+#include "storage/entry.h"
+#include "storage/file_system.h"
+#include "storage/options.h"
+
+namespace slipstream::storage::testing {
+
+inline constexpr absl::string_view kDirectory = "/data";
+
+// The wall clock of these tests stands still: versions must not need it.
+absl::Time Noon();
+
+// Segments of four pages, frames of one: a handful of writes fills a segment.
+Options SmallOptions();
+
+// Expects what was written, and holds an engine to it. Not thread-safe.
+class Account {
+ public:
+  // Notes a Write that returned `result`.
+  void Wrote(absl::Span<const Mutation> mutations, Atomicity atomicity, const WriteResult& result);
+  // Notes that all up to `lsn` was reported durable.
+  void Durable(Lsn lsn);
+
+  // Checks a newly opened engine: it holds a prefix, in log order, of what was written, not shorter
+  // than what was durable, batches whole, no byte invented. Forgets what it lost, which later lives
+  // must not bring back. Returns what is wrong.
+  absl::Status CheckReopened(Engine& engine);
+
+  // Checks that reads return exactly what was written.
+  absl::Status CheckReads(Engine& engine) const;
+
+ private:
+  struct Written {
+    std::string key;
+    std::string value;
+    bool tombstone = false;
+    base::Version version;
+    Lsn lsn = 0;
+  };
+
+  absl::Status CheckKey(Engine& engine, absl::string_view key) const;
+
+  std::vector<Written> writes_;               // In log order.
+  std::vector<std::pair<Lsn, Lsn>> batches_;  // First and last LSN of atomic ones.
+  Lsn durable_lsn_ = 0;
+};
+
+// Checks that the entries are what a scan of all records in the log says, and that no version and
+// no dot occurs twice in it. The engine must have nothing unflushed.
+absl::Status CheckEntriesAgainstLog(Engine& engine, FileSystem* fs);
+
+// Returns all entries, in order.
+std::vector<Entry> AllEntries(Engine& engine);
+
+// A fixed course of puts, deletes, batches, flushes, steps of maintenance, kills and clean
+// restarts.
+class Script {
+ public:
+  // Draws its steps from `seed`. `fs` must outlive the script.
+  Script(FileSystem* fs, const Options& options, uint64_t seed);
+  ~Script();
+
+  enum class OnError { kStop, kGoOn };
+  // Opens the store and takes `step_count` steps. With kStop, returns the first error of the
+  // engine. A check of the account that fails is INTERNAL, and always ends the run.
+  absl::Status Run(int step_count, OnError on_error);
+
+  Account& account() { return account_; }
+  // Null unless the last Open succeeded.
+  Engine* engine() { return engine_.get(); }
+  // Dies without Close.
+  void DropEngine();
+
+ private:
+  absl::Status Open();
+  absl::Status Step();
+  absl::Status WriteSome();
+  absl::Status FlushSome();
+
+  FileSystem* const fs_;
+  const Options options_;
+  base::Random rng_;
+  Account account_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace slipstream::storage::testing
+
+#endif  // SLIPSTREAM_STORAGE_TESTING_SMALL_STORE_H_

@@ -1,0 +1,130 @@
+// The disk format, version 1, byte for byte. Every later version must read these files; only a new
+// format version may make the writer produce others, and then these stay.
+//
+// If the second test fails on purpose, the files as they are now lie in
+// TEST_UNDECLARED_OUTPUTS_DIR.
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/check.h"
+#include "base/key_id.h"
+#include "base/random.h"
+#include "base/testing/status_matchers.h"
+#include "base/version.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/engine.h"
+#include "storage/entry.h"
+#include "storage/file_system.h"
+#include "storage/memory_file_system.h"
+#include "storage/options.h"
+#include "storage/recovery_report.h"
+
+namespace slipstream::storage {
+namespace {
+
+constexpr absl::string_view kDirectory = "/data";
+constexpr absl::string_view kGolden = "tests/golden/storage_v1";
+const char* const kNames[] = {"0000000000000001.log", "0000000000000002.log", "identity"};
+
+absl::Time Now() { return absl::FromUnixSeconds(1'700'000'000); }
+
+Options GoldenOptions() {
+  Options options;
+  options.limits = {.key_bytes_max = 64,
+                    .value_bytes_max = 1024,
+                    .batch_operations_max = 8,
+                    .batch_bytes_max = 2048};
+  options.segment_bytes = 16384;
+  options.frame_bytes_target = 4096;
+  return options;
+}
+
+std::string ReadGolden(absl::string_view name) {
+  std::ifstream file(absl::StrCat(kGolden, "/", name), std::ios::binary);
+  SLIP_CHECK(file.good());
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void Sync(Engine& engine) { SLIP_CHECK_OK(engine.Flush(Engine::FlushMode::kSync).status()); }
+
+// Everything the format knows: a put, a transaction, a delete, a record of another node with an
+// expiry, a full segment, a witness, a clean end.
+void WriteStore(MemoryFileSystem& fs) {
+  base::Random rng(2026);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  ASSERT_OK(engine->Write({Mutation{.key = "hello", .value = "world"}}, Atomicity::kEach, Now()));
+  Sync(*engine);
+  ASSERT_OK(
+      engine->Write({Mutation{.key = "left", .value = "1"}, Mutation{.key = "right", .value = "2"}},
+                    Atomicity::kAll, Now()));
+  ASSERT_OK(engine->Write({Mutation{.kind = Mutation::Kind::kDelete, .key = "gone"}},
+                          Atomicity::kEach, Now()));
+  Sync(*engine);
+  const Record foreign{.key = "foreign",
+                       .value = "from another node",
+                       .version = {.hlc = 0x018bcfe568000007, .actor = base::ActorId{0xabcdef}},
+                       .sequence = 41,
+                       .expires_at_ms = 1'800'000'000'000};
+  ASSERT_OK(engine->Apply({foreign}, Atomicity::kEach, Now()));
+  Sync(*engine);
+  ASSERT_OK(
+      engine->Write({Mutation{.key = "second", .value = "segment"}}, Atomicity::kEach, Now()));
+  ASSERT_OK(engine->Close());
+}
+
+TEST(StorageV1Test, GoldenFilesAreRead) {
+  MemoryFileSystem fs;
+  for (const char* name : kNames) fs.Install(JoinPath(kDirectory, name), ReadGolden(name));
+  base::Random rng(1);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  const RecoveryReport& report = engine->recovery_report();
+  EXPECT_TRUE(report.clean);
+  EXPECT_FALSE(report.new_actor);
+  EXPECT_FALSE(report.tail_cut);
+  EXPECT_TRUE(report.damaged.empty());
+  EXPECT_EQ(report.record_count, 7u);
+  EXPECT_EQ(report.frame_count, 5u);
+  EXPECT_EQ(report.segment_count, 2u);
+  EXPECT_EQ(engine->appended_lsn(), 7u);
+  for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{
+           {"hello", "world"}, {"left", "1"}, {"right", "2"}, {"second", "segment"}}) {
+    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get(key, Now()));
+    EXPECT_EQ(read.value, value) << key;
+  }
+  ASSERT_OK_AND_ASSIGN(const Record gone, engine->GetRecord(base::KeyIdOf("gone"), nullptr));
+  EXPECT_TRUE(gone.tombstone);
+  ASSERT_OK_AND_ASSIGN(const Record foreign, engine->GetRecord(base::KeyIdOf("foreign"), nullptr));
+  EXPECT_EQ(foreign.value, "from another node");
+  EXPECT_EQ(foreign.version.hlc, 0x018bcfe568000007u);
+  EXPECT_EQ(foreign.version.actor, base::ActorId{0xabcdef});
+  EXPECT_EQ(foreign.sequence, 41u);
+  EXPECT_EQ(foreign.expires_at_ms, 1'800'000'000'000u);
+}
+
+TEST(StorageV1Test, WriterStillProducesTheGoldenFiles) {
+  MemoryFileSystem fs;
+  WriteStore(fs);
+  const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR");
+  for (const char* name : kNames) {
+    const std::string bytes = fs.Contents(JoinPath(kDirectory, name));
+    if (outputs != nullptr) {
+      std::ofstream(absl::StrCat(outputs, "/", name), std::ios::binary) << bytes;
+    }
+    EXPECT_TRUE(bytes == ReadGolden(name)) << name << " differs";
+  }
+}
+
+}  // namespace
+}  // namespace slipstream::storage
