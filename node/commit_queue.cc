@@ -1,0 +1,166 @@
+#include "node/commit_queue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "base/error_reason.h"
+#include "node/real_clock.h"
+
+namespace slipstream::node {
+namespace {
+
+// What calls get that waited when the engine failed: whether their writes are there, nobody knows
+// before the log is read again.
+absl::Status FailedError(const absl::Status& cause) {
+  if (!base::ReasonOf(cause).empty()) return cause;
+  return base::WithReason(absl::UnavailableError(cause.message()), base::kReasonEngineFailed);
+}
+
+}  // namespace
+
+CommitQueue::CommitQueue(storage::Engine* engine, const CommitOptions& options, Answer on_failure)
+    : engine_(engine), options_(options), on_failure_(std::move(on_failure)) {
+  flusher_ = std::thread([this] {
+    if (options_.sync == storage::SyncPolicy::kAlways) {
+      RunAlways();
+    } else {
+      RunPeriodic();
+    }
+    absl::MutexLock lock(&mutex_);
+    flushing_ended_ = true;
+  });
+  answerer_ = std::thread([this] { RunAnswers(); });
+}
+
+void CommitQueue::RunWhenDurable(storage::Lsn lsn, Answer answer) {
+  absl::Status failure;
+  if (options_.sync == storage::SyncPolicy::kAlways && lsn > engine_->durable_lsn()) {
+    absl::MutexLock lock(&mutex_);
+    failure = failure_;
+    if (failure.ok()) {
+      waiting_.push_back({.lsn = lsn, .answer = std::move(answer)});
+      return;
+    }
+  }
+  answer(failure);
+}
+
+void CommitQueue::NoteAppended(size_t bytes) {
+  if (options_.sync == storage::SyncPolicy::kAlways) return;  // Whoever wrote them waits for them.
+  const size_t before = appended_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  // Only the one who crosses the target takes the lock.
+  if (before < options_.write_bytes_target && before + bytes >= options_.write_bytes_target) {
+    absl::MutexLock lock(&mutex_);
+    write_wanted_ = true;
+  }
+}
+
+void CommitQueue::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (flusher_.joinable()) flusher_.join();
+  if (answerer_.joinable()) answerer_.join();
+}
+
+void CommitQueue::RunAlways() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &CommitQueue::HasWaiting));
+      if (waiting_.empty()) return;
+    }
+    const absl::StatusOr<storage::Lsn> durable = engine_->Flush(storage::Engine::FlushMode::kSync);
+    if (!durable.ok()) Fail(durable.status());
+    Deliver(durable.value_or(0));
+  }
+}
+
+void CommitQueue::RunPeriodic() {
+  const auto mode = options_.sync == storage::SyncPolicy::kInterval
+                        ? storage::Engine::FlushMode::kSync
+                        : storage::Engine::FlushMode::kWrite;
+  storage::Lsn flushed = engine_->appended_lsn();
+  absl::Duration next_flush = SteadyNow() + options_.interval;
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.AwaitWithTimeout(absl::Condition(this, &CommitQueue::IsPeriodicWorkWanted),
+                              next_flush - SteadyNow());
+      if (stopping_) return;
+      write_wanted_ = false;
+    }
+    appended_bytes_.store(0, std::memory_order_relaxed);
+    const bool due = SteadyNow() >= next_flush;
+    if (due) next_flush = SteadyNow() + options_.interval;
+    const storage::Lsn appended = engine_->appended_lsn();
+    if (appended == flushed) continue;
+    const absl::Status status =
+        engine_->Flush(due ? mode : storage::Engine::FlushMode::kWrite).status();
+    if (!status.ok()) {
+      Fail(status);
+      return;
+    }
+    if (due) flushed = appended;
+  }
+}
+
+void CommitQueue::Deliver(storage::Lsn durable) {
+  std::vector<Waiting> ready;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto first_ready = std::partition(waiting_.begin(), waiting_.end(),
+                                            [this, durable](const Waiting& waiting)
+                                                ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                                                  return failure_.ok() && waiting.lsn > durable;
+                                                });
+    std::move(first_ready, waiting_.end(), std::back_inserter(ready));
+    waiting_.erase(first_ready, waiting_.end());
+    if (!waiting_.empty() || ready.size() > options_.inline_answers_max || !ready_.empty()) {
+      std::move(ready.begin(), ready.end(), std::back_inserter(ready_));
+      return;
+    }
+  }
+  Run(std::move(ready));
+}
+
+void CommitQueue::RunAnswers() {
+  while (true) {
+    std::vector<Waiting> ready;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &CommitQueue::HasReady));
+      if (ready_.empty()) return;
+      ready.swap(ready_);
+    }
+    Run(std::move(ready));
+  }
+}
+
+void CommitQueue::Run(std::vector<Waiting> ready) {
+  absl::Status failure;
+  {
+    absl::MutexLock lock(&mutex_);
+    failure = failure_;
+  }
+  const storage::Lsn durable = engine_->durable_lsn();
+  for (Waiting& waiting : ready) {
+    waiting.answer(waiting.lsn <= durable ? absl::OkStatus() : failure);
+  }
+}
+
+void CommitQueue::Fail(const absl::Status& status) {
+  Answer on_failure;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!failure_.ok()) return;
+    failure_ = FailedError(status);
+    on_failure = std::move(on_failure_);
+  }
+  on_failure(status);
+}
+
+}  // namespace slipstream::node

@@ -1,0 +1,104 @@
+// CommitQueue: group commit. Answers wait here until the record they speak of is durable, and the
+// thread of this queue makes it so: while one flush is on its way to the disk, the engine's next
+// frame fills, so that one fdatasync carries whatever came meanwhile.
+#ifndef SLIPSTREAM_NODE_COMMIT_QUEUE_H_
+#define SLIPSTREAM_NODE_COMMIT_QUEUE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "storage/engine.h"
+#include "storage/entry.h"
+#include "storage/options.h"
+
+namespace slipstream::node {
+
+struct CommitOptions {
+  storage::SyncPolicy sync = storage::SyncPolicy::kAlways;
+  // kInterval: how often to sync. kNone: how often to hand what was written to the system.
+  absl::Duration interval = absl::Seconds(1);
+  // Under these two, bytes appended that are written out without waiting for the interval, well
+  // before the engine would make its writers wait.
+  size_t write_bytes_target = 1 << 20;
+  // So few answers are not worth the way to another thread.
+  size_t inline_answers_max = 4;
+};
+
+// Thread-safe.
+class CommitQueue {
+ public:
+  using Answer = absl::AnyInvocable<void(const absl::Status&)>;
+
+  // Starts the threads. `engine` must outlive the queue. `on_failure` is called once, from a thread
+  // of the queue, if the engine fails: it must not block, nor destroy the queue.
+  CommitQueue(storage::Engine* engine, const CommitOptions& options, Answer on_failure);
+  ~CommitQueue() { Stop(); }
+  CommitQueue(const CommitQueue&) = delete;
+  CommitQueue& operator=(const CommitQueue&) = delete;
+
+  // Runs `answer` once, with OK when records up to `lsn` are durable, or with the engine's failure.
+  // At once, on the caller's thread, if they are or the policy does not ask for it; else on a
+  // thread of the queue, where it must be short. Never under a lock. Not after Stop has returned.
+  void RunWhenDurable(storage::Lsn lsn, Answer answer) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Counts what was appended: see write_bytes_target.
+  void NoteAppended(size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Makes durable what answers wait for, runs them, ends the threads. May be called again; not from
+  // an answer.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Waiting {
+    storage::Lsn lsn = 0;
+    Answer answer;
+  };
+
+  // The flushing thread: one loop a policy.
+  void RunAlways() ABSL_LOCKS_EXCLUDED(mutex_);
+  void RunPeriodic() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The answering thread, so that the next flush need not wait for many answers to be sent.
+  void RunAnswers() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Sends off the answers that wait for no more than `durable`, all if the engine has failed: here
+  // if they are few and nothing waits to be flushed, else on the answering thread.
+  void Deliver(storage::Lsn durable) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Run(std::vector<Waiting> ready) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Fail(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool HasWaiting() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || !waiting_.empty();
+  }
+  bool HasReady() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return flushing_ended_ || !ready_.empty();
+  }
+  bool IsPeriodicWorkWanted() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || write_wanted_;
+  }
+
+  storage::Engine* const engine_;
+  const CommitOptions options_;
+  std::atomic<size_t> appended_bytes_ = 0;  // Since the last flush, about.
+
+  absl::Mutex mutex_;
+  Answer on_failure_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // For a flush.
+  std::vector<Waiting> ready_ ABSL_GUARDED_BY(mutex_);    // For the answering thread.
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);          // Of the engine.
+  bool write_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool flushing_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread flusher_;  // Made by the constructor, joined by Stop.
+  std::thread answerer_;
+};
+
+}  // namespace slipstream::node
+
+#endif  // SLIPSTREAM_NODE_COMMIT_QUEUE_H_

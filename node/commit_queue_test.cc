@@ -1,0 +1,155 @@
+#include "node/commit_queue.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "base/check.h"
+#include "base/error_reason.h"
+#include "base/random.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/engine.h"
+#include "storage/memory_file_system.h"
+
+namespace slipstream::node {
+namespace {
+
+using base::testing::StatusIs;
+using storage::Engine;
+using storage::MemoryFileSystem;
+using storage::SyncPolicy;
+
+class CommitQueueTest : public ::testing::Test {
+ protected:
+  void Open(const CommitOptions& options) {
+    storage::Options storage;
+    storage.sync = options.sync;
+    storage.segment_bytes = 8 << 20;
+    absl::StatusOr<std::unique_ptr<Engine>> engine =
+        Engine::Open(&disk_, "/data", storage, &rng_, nullptr);
+    SLIP_CHECK_OK(engine.status());
+    engine_ = *std::move(engine);
+    queue_ = std::make_unique<CommitQueue>(engine_.get(), options,
+                                           [this](const absl::Status&) { failed_.Notify(); });
+  }
+
+  storage::Lsn Put(const std::string& key) {
+    const storage::Mutation mutation{.key = key, .value = "value"};
+    const absl::StatusOr<storage::WriteResult> result =
+        engine_->Write({&mutation, 1}, storage::Atomicity::kEach, absl::UnixEpoch());
+    EXPECT_OK(result);
+    return result.ok() ? result->lsn : 0;
+  }
+
+  // Opens with a first record durable, so that the first segment is there.
+  void OpenInUse(const CommitOptions& options) {
+    Open(options);
+    Put("first");
+    EXPECT_OK(engine_->Flush(Engine::FlushMode::kSync));
+  }
+
+  // Waits for the answer for `lsn`.
+  absl::Status Await(storage::Lsn lsn) {
+    absl::Status status;
+    absl::Notification answered;
+    queue_->RunWhenDurable(lsn, [&](const absl::Status& answer) {
+      status = answer;
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return status;
+  }
+
+  MemoryFileSystem disk_;
+  base::Random rng_{1};
+  std::unique_ptr<Engine> engine_;
+  absl::Notification failed_;
+  std::unique_ptr<CommitQueue> queue_;
+};
+
+TEST_F(CommitQueueTest, AnswersAtOnceWhatIsDurable) {
+  Open({});
+  bool answered = false;
+  queue_->RunWhenDurable(0, [&answered](const absl::Status& status) { answered = status.ok(); });
+  EXPECT_TRUE(answered);
+}
+
+TEST_F(CommitQueueTest, AnswersWhenTheRecordIsDurable) {
+  Open({});
+  const storage::Lsn lsn = Put("key");
+  EXPECT_LT(engine_->durable_lsn(), lsn);
+  EXPECT_OK(Await(lsn));
+  EXPECT_GE(engine_->durable_lsn(), lsn);
+}
+
+TEST_F(CommitQueueTest, OneSyncCarriesManyAnswers) {
+  OpenInUse({});
+  constexpr int kCount = 1000;
+  std::vector<storage::Lsn> lsns;
+  for (int i = 0; i < kCount; ++i) lsns.push_back(Put(absl::StrCat(i)));
+  const uint64_t syncs_before = engine_->stats().sync_count;
+  absl::BlockingCounter left(kCount);
+  std::atomic<int> ok_count = 0;
+  for (const storage::Lsn lsn : lsns) {
+    queue_->RunWhenDurable(lsn, [this, lsn, &left, &ok_count](const absl::Status& status) {
+      if (status.ok() && engine_->durable_lsn() >= lsn) ok_count.fetch_add(1);
+      left.DecrementCount();
+    });
+  }
+  left.Wait();
+  EXPECT_EQ(ok_count.load(), kCount);
+  EXPECT_EQ(engine_->stats().sync_count, syncs_before + 1);
+}
+
+TEST_F(CommitQueueTest, StopAnswersWhatWaits) {
+  Open({});
+  const storage::Lsn lsn = Put("key");
+  absl::Status status = absl::UnknownError("not answered");
+  queue_->RunWhenDurable(lsn, [&status](const absl::Status& answer) { status = answer; });
+  queue_->Stop();
+  EXPECT_OK(status);
+}
+
+TEST_F(CommitQueueTest, FailureIsTheAnswerToAllAndIsReported) {
+  OpenInUse({});
+  disk_.InjectFault({.operation = MemoryFileSystem::Operation::kSyncData, .lasting = true});
+  const storage::Lsn lsn = Put("key");
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = Await(lsn);
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable));
+    EXPECT_EQ(base::ReasonOf(status), base::kReasonEngineFailed);
+  }
+  failed_.WaitForNotification();
+}
+
+TEST_F(CommitQueueTest, WeakerPoliciesAnswerAtOnce) {
+  Open({.sync = SyncPolicy::kInterval, .interval = absl::Hours(1)});
+  const storage::Lsn lsn = Put("key");
+  bool answered = false;
+  queue_->RunWhenDurable(lsn, [&answered](const absl::Status& status) { answered = status.ok(); });
+  EXPECT_TRUE(answered);
+  EXPECT_LT(engine_->durable_lsn(), engine_->appended_lsn());
+}
+
+TEST_F(CommitQueueTest, WritesOutBeforeTheIntervalWhenMuchIsAppended) {
+  OpenInUse(
+      {.sync = SyncPolicy::kInterval, .interval = absl::Hours(1), .write_bytes_target = 1000});
+  disk_.InjectFault({.operation = MemoryFileSystem::Operation::kWrite, .lasting = true});
+  Put("key");
+  queue_->NoteAppended(999);
+  EXPECT_FALSE(failed_.HasBeenNotified());
+  queue_->NoteAppended(1);
+  // The write that it leads to is seen by its failure.
+  failed_.WaitForNotification();
+}
+
+}  // namespace
+}  // namespace slipstream::node

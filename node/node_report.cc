@@ -1,0 +1,157 @@
+#include "node/node_report.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "base/digest.h"
+#include "base/program_version.h"
+#include "node/real_clock.h"
+#include "storage/engine.h"
+
+namespace slipstream::node {
+namespace {
+
+v1::RepairStats ToProto(const RepairStats& stats) {
+  v1::RepairStats message;
+  message.set_session_count(stats.session_count);
+  message.set_failed_session_count(stats.failed_session_count);
+  message.set_round_trip_count(stats.round_trip_count);
+  message.set_metadata_bytes(stats.metadata_bytes);
+  message.set_received_record_count(stats.received_record_count);
+  message.set_received_record_bytes(stats.received_record_bytes);
+  message.set_sent_record_count(stats.sent_record_count);
+  message.set_sent_record_bytes(stats.sent_record_bytes);
+  message.set_held_back_record_count(stats.held_back_record_count);
+  return message;
+}
+
+v1::PushStats ToProto(const PushStats& stats) {
+  v1::PushStats message;
+  message.set_pushed_record_count(stats.pushed_record_count);
+  message.set_dropped_record_count(stats.dropped_record_count);
+  message.set_received_record_count(stats.received_record_count);
+  return message;
+}
+
+v1::Member ReportMember(const MemberState& member, absl::Time now) {
+  v1::Member message;
+  message.set_endpoint(member.endpoint);
+  message.set_reachable(member.reachable);
+  if (member.last_seen.has_value()) {
+    const absl::Duration ago = std::max(now - *member.last_seen, absl::ZeroDuration());
+    message.set_last_seen_ms_ago(absl::ToInt64Milliseconds(ago));
+  }
+  if (member.summary.has_value()) {
+    message.set_name(member.summary->name);
+    message.set_node_id(member.summary->node_id);
+    message.set_root(std::string(member.summary->root.view()));
+    message.set_key_count(member.summary->key_count);
+  }
+  // A peer that answers but cannot be repaired is worth a word too.
+  const absl::Status& error = member.error.ok() ? member.repair_error : member.error;
+  if (!error.ok()) message.set_error(error.ToString(absl::StatusToStringMode::kDefault));
+  return message;
+}
+
+std::string InWords(const storage::DamagedRange& range) {
+  return absl::StrFormat(
+      "segment %d, bytes %d to %d, were damaged: records %d to %d are lost but for %d that could "
+      "be "
+      "saved (%s)",
+      range.segment_number, range.first_offset, range.end_offset, range.first_lsn, range.last_lsn,
+      range.salvaged_count, range.cause);
+}
+
+}  // namespace
+
+v1::StatusResponse ReportStatus(const Serving& serving) {
+  Replica& replica = *serving.replica;
+  storage::Engine& engine = replica.engine();
+  const storage::EngineStats stats = engine.stats();
+  v1::StatusResponse message;
+  message.set_node_name(replica.options().name);
+  message.set_endpoint(serving.listen_address->Get());
+  message.set_node_id(engine.node_id());
+  message.set_actor(static_cast<uint64_t>(engine.actor()));
+  message.set_data_directory(serving.data_directory);
+  message.set_sync_policy(std::string(SyncPolicyName(replica.options().storage.sync)));
+  message.set_key_count(stats.live_key_count);
+  message.set_tombstone_count(stats.tombstone_count);
+  message.set_damaged_key_count(stats.damaged_key_count);
+  message.set_segment_count(stats.segment_count);
+  message.set_log_bytes(stats.log_bytes);
+  message.set_keydir_bytes(stats.keydir_bytes);
+  message.set_tree_bytes(replica.tree().memory_bytes());
+  message.set_uptime_ms(absl::ToInt64Milliseconds(SteadyNow() - serving.started_at));
+  message.set_hlc(engine.last_hlc());
+  message.set_appended_lsn(engine.appended_lsn());
+  message.set_durable_lsn(engine.durable_lsn());
+  for (std::string& sentence : RecoveryInWords(engine.recovery_report())) {
+    message.add_recovery(std::move(sentence));
+  }
+  *message.mutable_repair() = ToProto(replica.repair_stats());
+  *message.mutable_push() = ToProto(replica.push_stats());
+  message.set_program_version(std::string(base::kProgramVersion));
+  return message;
+}
+
+v1::MembersResponse ReportMembers(const Serving& serving, const NodeSummary& self) {
+  v1::MembersResponse message;
+  v1::Member& first = *message.add_members();
+  first.set_name(self.name);
+  first.set_endpoint(serving.listen_address->Get());
+  first.set_node_id(self.node_id);
+  first.set_self(true);
+  first.set_reachable(true);
+  first.set_last_seen_ms_ago(0);
+  first.set_root(std::string(self.root.view()));
+  first.set_key_count(self.key_count);
+  const absl::Time now = WallNow();
+  for (const MemberState& member : serving.replica->members()) {
+    if (!member.self) *message.add_members() = ReportMember(member, now);
+  }
+  return message;
+}
+
+v1::RootResponse::NodeRoot ReportRoot(const NodeSummary& summary, absl::string_view endpoint) {
+  v1::RootResponse::NodeRoot message;
+  message.set_name(summary.name);
+  message.set_endpoint(std::string(endpoint));
+  message.set_root(std::string(summary.root.view()));
+  message.set_key_count(summary.key_count);
+  message.set_reachable(true);
+  return message;
+}
+
+std::vector<std::string> RecoveryInWords(const storage::RecoveryReport& report) {
+  std::vector<std::string> sentences;
+  if (report.tail_cut) {
+    sentences.push_back(absl::StrFormat(
+        "a torn tail was cut at segment %d, byte %d: what stood there was never acknowledged (%s)",
+        report.tail_segment_number, report.tail_offset, report.tail_cause));
+  }
+  for (const storage::DamagedRange& range : report.damaged) sentences.push_back(InWords(range));
+  if (report.new_actor && !report.created) {
+    sentences.push_back("the node goes on under a new actor id");
+  }
+  return sentences;
+}
+
+absl::string_view SyncPolicyName(storage::SyncPolicy policy) {
+  switch (policy) {
+    case storage::SyncPolicy::kAlways:
+      return "always";
+    case storage::SyncPolicy::kInterval:
+      return "interval";
+    case storage::SyncPolicy::kNone:
+      return "none";
+  }
+  return "unknown";
+}
+
+std::string IdToHex(uint64_t id) { return absl::StrCat(absl::Hex(id, absl::kZeroPad16)); }
+
+}  // namespace slipstream::node

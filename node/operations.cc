@@ -1,0 +1,182 @@
+#include "node/operations.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error_reason.h"
+#include "base/status_macros.h"
+#include "node/real_clock.h"
+#include "node/wire_values.h"
+
+namespace slipstream::node {
+namespace {
+
+absl::Status BatchTooLarge(size_t size, absl::string_view what, size_t size_max) {
+  return base::WithReason(absl::InvalidArgumentError(
+                              absl::StrCat("group of ", size, " ", what, ", more than ", size_max)),
+                          base::kReasonBatchSize);
+}
+
+absl::Status CheckKind(const v1::Operation& operation) {
+  switch (operation.kind()) {
+    case v1::OPERATION_KIND_PUT:
+      return absl::OkStatus();
+    case v1::OPERATION_KIND_GET:
+    case v1::OPERATION_KIND_DELETE:
+      if (operation.value().empty()) return absl::OkStatus();
+      return InvalidField("value",
+                          absl::StrCat(operation.value().size(), " bytes; only a put has a value"));
+    default:
+      return InvalidField("kind", absl::StrCat(operation.kind(), " is no operation"));
+  }
+}
+
+// What the engine would say, but of one operation: it refuses a run of writes as a whole.
+absl::Status CheckSizes(const v1::Operation& operation, const storage::Limits& limits) {
+  SLIP_RETURN_IF_ERROR(CheckKeySize(operation.key(), limits));
+  const size_t value_bytes = operation.value().size();
+  if (value_bytes <= limits.value_bytes_max) return absl::OkStatus();
+  return base::WithReason(
+      absl::InvalidArgumentError(
+          absl::StrCat("value of ", value_bytes, " bytes, more than ", limits.value_bytes_max)),
+      base::kReasonValueSize);
+}
+
+storage::Mutation ToMutation(const v1::Operation& operation) {
+  return {.kind = operation.kind() == v1::OPERATION_KIND_PUT ? storage::Mutation::Kind::kPut
+                                                             : storage::Mutation::Kind::kDelete,
+          .key = operation.key(),
+          .value = operation.value()};
+}
+
+void SetError(const absl::Status& status, v1::PipelineResponse::Result& result) {
+  result.set_code(static_cast<int>(status.code()));
+  result.set_message(std::string(status.message()));
+  result.set_reason(base::ReasonOf(status));
+}
+
+// Runs one group; the steps share what is gathered.
+class GroupRun {
+ public:
+  GroupRun(const Serving& serving, const v1::PipelineRequest& request)
+      : serving_(serving), request_(request) {
+    outcome_.response.set_id(request.id());
+    outcome_.response.mutable_results()->Reserve(request.operations_size());
+  }
+
+  GroupOutcome Run() && {
+    const storage::Limits& limits = serving_.replica->options().storage.limits;
+    for (const v1::Operation& operation : request_.operations()) {
+      v1::PipelineResponse::Result& result = *outcome_.response.add_results();
+      absl::Status status = CheckKind(operation);
+      if (status.ok()) status = CheckSizes(operation, limits);
+      if (!status.ok()) {
+        SetError(status, result);
+      } else if (operation.kind() == v1::OPERATION_KIND_GET) {
+        WriteGathered();  // So that the get sees them.
+        Get(operation, result);
+      } else {
+        mutations_.push_back(ToMutation(operation));
+        mutation_results_.push_back(&result);
+      }
+    }
+    WriteGathered();
+    return std::move(outcome_);
+  }
+
+ private:
+  void WriteGathered() {
+    if (mutations_.empty()) return;
+    const absl::StatusOr<storage::WriteResult> written =
+        serving_.Write(mutations_, storage::Atomicity::kEach);
+    for (size_t i = 0; i < mutations_.size(); ++i) {
+      if (written.ok()) {
+        *mutation_results_[i]->mutable_version() = ToProto(written->versions[i]);
+      } else {
+        SetError(written.status(), *mutation_results_[i]);
+      }
+    }
+    if (written.ok()) outcome_.lsn = std::max(outcome_.lsn, written->lsn);
+    mutations_.clear();
+    mutation_results_.clear();
+  }
+
+  void Get(const v1::Operation& operation, v1::PipelineResponse::Result& result) {
+    absl::StatusOr<storage::ReadResult> read = serving_.replica->Get(operation.key(), WallNow());
+    if (!read.ok()) {
+      SetError(read.status(), result);
+      return;
+    }
+    outcome_.lsn = std::max(outcome_.lsn, read->lsn);
+    if (!read->found) {
+      result.set_code(static_cast<int>(absl::StatusCode::kNotFound));
+      result.set_reason(std::string(base::kReasonKeyNotFound));
+      return;
+    }
+    if (value_bytes_ > 0 && value_bytes_ + read->value.size() > kAnswerBytesMax) {
+      SetError(base::WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                                    "the group's answer is full: ", value_bytes_, " bytes, of ",
+                                    kAnswerBytesMax, "; get the rest in another group")),
+                                base::kReasonAnswerSize),
+               result);
+      return;
+    }
+    value_bytes_ += read->value.size();
+    result.set_value(std::move(read->value));
+    *result.mutable_version() = ToProto(read->version);
+  }
+
+  const Serving& serving_;
+  const v1::PipelineRequest& request_;
+  GroupOutcome outcome_;
+  size_t value_bytes_ = 0;
+  std::vector<storage::Mutation> mutations_;  // Writes since the last get, and their results.
+  std::vector<v1::PipelineResponse::Result*> mutation_results_;
+};
+
+}  // namespace
+
+absl::Status CheckKeySize(absl::string_view key, const storage::Limits& limits) {
+  if (!key.empty() && key.size() <= limits.key_bytes_max) return absl::OkStatus();
+  return base::WithReason(absl::InvalidArgumentError(absl::StrCat(
+                              "key of ", key.size(), " bytes, not 1 to ", limits.key_bytes_max)),
+                          base::kReasonKeySize);
+}
+
+absl::Status CheckBatch(const Operations& operations, const storage::Limits& limits) {
+  const size_t count = operations.size();
+  if (count > limits.batch_operations_max) {
+    return BatchTooLarge(count, "operations", limits.batch_operations_max);
+  }
+  size_t bytes = 0;
+  for (const v1::Operation& operation : operations) {
+    bytes += operation.key().size() + operation.value().size();
+  }
+  if (bytes > limits.batch_bytes_max) {
+    return BatchTooLarge(bytes, "bytes of keys and values", limits.batch_bytes_max);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations) {
+  std::vector<storage::Mutation> mutations;
+  mutations.reserve(operations.size());
+  for (const v1::Operation& operation : operations) {
+    absl::Status status = CheckKind(operation);
+    if (status.ok() && operation.kind() == v1::OPERATION_KIND_GET) {
+      status = InvalidField("kind", "a batch holds puts and deletes only");
+    }
+    if (!status.ok()) return InElement("operations", mutations.size(), status);
+    mutations.push_back(ToMutation(operation));
+  }
+  return mutations;
+}
+
+GroupOutcome RunGroup(const Serving& serving, const v1::PipelineRequest& request) {
+  return GroupRun(serving, request).Run();
+}
+
+}  // namespace slipstream::node

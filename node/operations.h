@@ -1,0 +1,46 @@
+// The operations of batches and pipelined groups: checks them and runs them. Knows no gRPC.
+#ifndef SLIPSTREAM_NODE_OPERATIONS_H_
+#define SLIPSTREAM_NODE_OPERATIONS_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "node/serving.h"
+#include "slipstream/v1/kv.pb.h"
+#include "storage/entry.h"
+#include "storage/options.h"
+
+namespace slipstream::node {
+
+using Operations = google::protobuf::RepeatedPtrField<v1::Operation>;
+
+// All functions are thread-safe.
+
+// INVALID_ARGUMENT (KEY_SIZE) unless `key` is within its limit.
+absl::Status CheckKeySize(absl::string_view key, const storage::Limits& limits);
+
+// INVALID_ARGUMENT: BATCH_SIZE if there are more operations or bytes of keys and values than one
+// batch may hold.
+absl::Status CheckBatch(const Operations& operations, const storage::Limits& limits);
+
+// Returns the writes of a batch, which refer to the operations' bytes. INVALID_ARGUMENT naming the
+// operation: MESSAGE_INVALID if it is no write. Sizes are left to the engine.
+absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations);
+
+// The answer to a group, and when it may leave.
+struct GroupOutcome {
+  v1::PipelineResponse response;
+  storage::Lsn lsn = 0;
+};
+
+// Runs the operations of a group, which CheckBatch has passed, in order; each has its own outcome.
+// Writes that follow each other become one write of the engine, each for itself. Once the values
+// read fill an answer, further gets are RESOURCE_EXHAUSTED (ANSWER_SIZE).
+GroupOutcome RunGroup(const Serving& serving, const v1::PipelineRequest& request);
+
+}  // namespace slipstream::node
+
+#endif  // SLIPSTREAM_NODE_OPERATIONS_H_

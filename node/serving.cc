@@ -1,0 +1,30 @@
+#include "node/serving.h"
+
+#include <utility>
+
+#include "node/real_clock.h"
+
+namespace slipstream::node {
+
+absl::StatusOr<storage::WriteResult> Serving::Write(absl::Span<const storage::Mutation> mutations,
+                                                    storage::Atomicity atomicity) const {
+  absl::StatusOr<storage::WriteResult> result = replica->Write(mutations, atomicity, WallNow());
+  if (!result.ok()) return result;
+  size_t bytes = 0;
+  for (const storage::Mutation& mutation : mutations) {
+    bytes += mutation.key.size() + mutation.value.size();
+  }
+  commits->NoteAppended(bytes);
+  if (replica->has_outgoing()) protocol->Wake();
+  return result;
+}
+
+absl::StatusOr<PeerResponse> Serving::Answer(const PeerRequest& request, size_t request_bytes,
+                                             storage::Lsn* lsn) const {
+  absl::StatusOr<PeerResponse> response = replica->Answer(request, WallNow(), lsn);
+  commits->NoteAppended(request_bytes);
+  if (replica->has_outgoing()) protocol->Wake();
+  return response;
+}
+
+}  // namespace slipstream::node
