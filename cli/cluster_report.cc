@@ -1,0 +1,242 @@
+#include "cli/cluster_report.h"
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/version.h"
+#include "cli/connection_error.h"
+#include "cli/duration.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "cli/verdict.h"
+#include "slipstream/v1/admin.pb.h"
+
+namespace slipstream::cli {
+namespace {
+
+using Align = Table::Align;
+
+constexpr absl::string_view kNothing = "-";
+
+std::string Hex(uint64_t number) { return absl::StrFormat("%016x", number); }
+
+std::string OrNothing(absl::string_view text) { return Escape(text.empty() ? kNothing : text); }
+
+// "fetched 1,000 records (64 KiB)"
+std::string DescribeRecords(absl::string_view verb, uint64_t count, uint64_t bytes) {
+  return absl::StrCat(verb, " ", FormatCount(count, "record", "records"), " (", FormatBytes(bytes),
+                      ")");
+}
+
+std::string DescribeKeys(const v1::StatusResponse& status) {
+  std::string text = absl::StrCat(FormatCount(status.key_count()), ", and ",
+                                  FormatCount(status.tombstone_count()), " deleted");
+  if (status.damaged_key_count() > 0) {
+    absl::StrAppend(&text, ", ", FormatCount(status.damaged_key_count()), " damaged");
+  }
+  return text;
+}
+
+std::string DescribeLog(const v1::StatusResponse& status) {
+  return absl::StrCat(FormatCount(status.segment_count(), "segment", "segments"), ", ",
+                      FormatBytes(status.log_bytes()), "; LSN ", FormatCount(status.appended_lsn()),
+                      " written, ", FormatCount(status.durable_lsn()), " durable");
+}
+
+std::string DescribeClock(base::Hlc hlc) {
+  const absl::Time time = base::TimeFromHlc(hlc);
+  return absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M:%E3S UTC", time, absl::UTCTimeZone()),
+                      " (HLC ", Hex(hlc), ")");
+}
+
+void AddRepairRows(const v1::RepairStats& repair, Table& table) {
+  std::string sessions = FormatCount(repair.session_count(), "session", "sessions");
+  if (repair.failed_session_count() > 0) {
+    absl::StrAppend(&sessions, " and ", FormatCount(repair.failed_session_count()), " failed");
+  }
+  table.AddRow(
+      {"repair", absl::StrCat(sessions, ", ",
+                              FormatCount(repair.round_trip_count(), "round trip", "round trips"),
+                              ", ", FormatBytes(repair.metadata_bytes()), " of metadata")});
+  std::string records = absl::StrCat(
+      DescribeRecords("fetched", repair.received_record_count(), repair.received_record_bytes()),
+      ", ", DescribeRecords("sent", repair.sent_record_count(), repair.sent_record_bytes()));
+  if (repair.held_back_record_count() > 0) {
+    absl::StrAppend(&records, ", held back ", FormatCount(repair.held_back_record_count()),
+                    " from the future");
+  }
+  table.AddRow({"", records});
+}
+
+Json RepairJson(const v1::RepairStats& repair) {
+  Json json;
+  json["session_count"] = repair.session_count();
+  json["failed_session_count"] = repair.failed_session_count();
+  json["round_trip_count"] = repair.round_trip_count();
+  json["metadata_bytes"] = repair.metadata_bytes();
+  json["received_record_count"] = repair.received_record_count();
+  json["received_record_bytes"] = repair.received_record_bytes();
+  json["sent_record_count"] = repair.sent_record_count();
+  json["sent_record_bytes"] = repair.sent_record_bytes();
+  json["held_back_record_count"] = repair.held_back_record_count();
+  return json;
+}
+
+Json PushJson(const v1::PushStats& push) {
+  Json json;
+  json["pushed_record_count"] = push.pushed_record_count();
+  json["dropped_record_count"] = push.dropped_record_count();
+  json["received_record_count"] = push.received_record_count();
+  return json;
+}
+
+std::string DescribeState(const v1::Member& member) {
+  return absl::StrCat(member.reachable() ? "U" : "D", member.self() ? "*" : "");
+}
+
+std::string DescribeSeen(const v1::Member& member) {
+  if (member.self()) return "now";
+  std::string text = "never";
+  if (member.has_last_seen_ms_ago()) {
+    const absl::Duration ago = absl::Milliseconds(static_cast<int64_t>(member.last_seen_ms_ago()));
+    text = absl::StrCat(DescribeDuration(ago), " ago");
+  }
+  if (!member.error().empty()) {
+    absl::StrAppend(&text, ": ", ExplainConnectionFailure(member.error()));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string RootTable(const v1::RootResponse& roots) {
+  Table table({{"NODE"}, {"ENDPOINT"}, {"KEYS", Align::kRight}, {"ROOT"}});
+  for (const v1::RootResponse::NodeRoot& node : roots.nodes()) {
+    if (node.reachable()) {
+      table.AddRow({OrNothing(node.name()), Escape(node.endpoint()), FormatCount(node.key_count()),
+                    absl::BytesToHexString(node.root())});
+    } else {
+      table.AddRow(
+          {OrNothing(node.name()), Escape(node.endpoint()), std::string(kNothing), "unreachable"});
+    }
+  }
+  return absl::StrCat(table.Render(), Judge(roots).text, "\n");
+}
+
+Json RootJson(const v1::RootResponse& roots) {
+  Json json;
+  json["converged"] = Judge(roots).converged;
+  json["nodes"] = Json::array();
+  for (const v1::RootResponse::NodeRoot& node : roots.nodes()) {
+    Json member;
+    member["name"] = node.name();
+    member["endpoint"] = node.endpoint();
+    member["root"] = absl::BytesToHexString(node.root());
+    member["keys"] = node.key_count();
+    member["reachable"] = node.reachable();
+    if (!node.reachable()) member["error"] = node.error();
+    json["nodes"].push_back(member);
+  }
+  return json;
+}
+
+std::string StatusTable(const v1::StatusResponse& status) {
+  Table table({{}, {}});
+  table.AddRow({"node", Escape(status.node_name())});
+  table.AddRow({"endpoint", Escape(status.endpoint())});
+  const absl::Duration uptime = absl::Milliseconds(static_cast<int64_t>(status.uptime_ms()));
+  table.AddRow({"up", DescribeDuration(uptime)});
+  table.AddRow({"keys", DescribeKeys(status)});
+  table.AddRow({"data", Escape(status.data_directory())});
+  table.AddRow({"log", DescribeLog(status)});
+  table.AddRow({"sync", Escape(status.sync_policy())});
+  table.AddRow({"memory", absl::StrCat("KeyDir ", FormatBytes(status.keydir_bytes()),
+                                       ", Merkle tree ", FormatBytes(status.tree_bytes()))});
+  AddRepairRows(status.repair(), table);
+  const v1::PushStats& push = status.push();
+  table.AddRow(
+      {"push", absl::StrCat("sent ", FormatCount(push.pushed_record_count(), "record", "records"),
+                            ", dropped ", FormatCount(push.dropped_record_count()), ", received ",
+                            FormatCount(push.received_record_count()))});
+  table.AddRow({"clock", DescribeClock(status.hlc())});
+  table.AddRow(
+      {"ids", absl::StrCat("node ", Hex(status.node_id()), ", actor ", Hex(status.actor()))});
+  absl::string_view title = "recovery";
+  for (const std::string& line : status.recovery()) {
+    table.AddRow({std::string(title), Escape(line)});
+    title = "";
+  }
+  table.AddRow({"version", Escape(status.program_version())});
+  return table.Render();
+}
+
+Json StatusJson(const v1::StatusResponse& status) {
+  Json json;
+  json["node_name"] = status.node_name();
+  json["endpoint"] = status.endpoint();
+  json["node_id"] = Hex(status.node_id());
+  json["actor"] = Hex(status.actor());
+  json["data_directory"] = status.data_directory();
+  json["sync_policy"] = status.sync_policy();
+  json["key_count"] = status.key_count();
+  json["tombstone_count"] = status.tombstone_count();
+  json["damaged_key_count"] = status.damaged_key_count();
+  json["segment_count"] = status.segment_count();
+  json["log_bytes"] = status.log_bytes();
+  json["keydir_bytes"] = status.keydir_bytes();
+  json["tree_bytes"] = status.tree_bytes();
+  json["uptime_ms"] = status.uptime_ms();
+  json["hlc"] = Hex(status.hlc());
+  json["appended_lsn"] = status.appended_lsn();
+  json["durable_lsn"] = status.durable_lsn();
+  json["recovery"] = Json::array();
+  for (const std::string& line : status.recovery()) json["recovery"].push_back(line);
+  json["repair"] = RepairJson(status.repair());
+  json["push"] = PushJson(status.push());
+  json["program_version"] = status.program_version();
+  return json;
+}
+
+std::string MembersTable(const v1::MembersResponse& members) {
+  Table table({{""}, {"NODE"}, {"ENDPOINT"}, {"KEYS", Align::kRight}, {"ROOT"}, {"SEEN"}});
+  uint64_t up_count = 0;
+  for (const v1::Member& member : members.members()) {
+    up_count += member.reachable() ? 1 : 0;
+    const bool heard = !member.root().empty();
+    table.AddRow({DescribeState(member), OrNothing(member.name()), Escape(member.endpoint()),
+                  heard ? FormatCount(member.key_count()) : std::string(kNothing),
+                  heard ? ShortRoot(member.root()) : std::string(kNothing), DescribeSeen(member)});
+  }
+  return absl::StrCat(
+      table.Render(), "\n", FormatCount(up_count), " of ",
+      FormatCount(static_cast<uint64_t>(members.members_size()), "member", "members"),
+      " up  (U up, D down, * the node that answers; keys and root as last heard)\n");
+}
+
+Json MembersJson(const v1::MembersResponse& members) {
+  Json json;
+  json["members"] = Json::array();
+  for (const v1::Member& member : members.members()) {
+    Json one;
+    one["name"] = member.name();
+    one["endpoint"] = member.endpoint();
+    one["node_id"] = Hex(member.node_id());
+    one["self"] = member.self();
+    one["reachable"] = member.reachable();
+    one["last_seen_ms_ago"] =
+        member.has_last_seen_ms_ago() ? Json(member.last_seen_ms_ago()) : Json();
+    one["root"] = absl::BytesToHexString(member.root());
+    one["keys"] = member.key_count();
+    one["error"] = member.error();
+    json["members"].push_back(one);
+  }
+  return json;
+}
+
+}  // namespace slipstream::cli
