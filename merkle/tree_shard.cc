@@ -97,6 +97,7 @@ void TreeShard::Resize(int depth, uint64_t leaf_count) {
 
 size_t TreeShard::SettleBuckets(uint32_t first, uint32_t last, size_t count_max) {
   std::vector<uint32_t> buckets;
+  const uint64_t mark_count = dirty_.mark_count();
   // Clean before they are read: a change that the reading misses marks its bucket again.
   dirty_.Take(first, last, count_max, buckets);
   if (buckets.empty()) return 0;
@@ -104,6 +105,9 @@ size_t TreeShard::SettleBuckets(uint32_t first, uint32_t last, size_t count_max)
   LeafReader reader(source_);
   for (const uint32_t bucket : buckets) HashBucket(reader, bucket);
   HashAbove(std::move(buckets));
+  // If no dirty bucket was left out, leaf_count() tells what every mark up to then made of it.
+  const bool all = first == 0 && last == (uint32_t{1} << depth_) - 1 && count < count_max;
+  if (all) counted_mark_count_ = mark_count;
   return count;
 }
 

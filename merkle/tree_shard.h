@@ -77,7 +77,7 @@ class TreeShard {
   std::vector<Subtree> nodes_ ABSL_GUARDED_BY(mutex_);
   // Entries of each bucket as of its last settling.
   std::vector<uint32_t> leaf_counts_ ABSL_GUARDED_BY(mutex_);
-  // dirty_.mark_count() when the entries were last counted.
+  // dirty_.mark_count() when leaf_count_ was last that of all entries.
   uint64_t counted_mark_count_ ABSL_GUARDED_BY(mutex_) = 0;
 
   // Written under mutex_, readable without.

@@ -190,6 +190,29 @@ TEST(TreeTest, BulkLoadReadsEachLeafOnceToCountAndOnceToHash) {
   EXPECT_EQ(source.TakeVisitedCount(), 0u);
 }
 
+TEST(TreeTest, AShardAboutToOutgrowItsDepthIsNotCountedAtEveryChange) {
+  base::Random rng(1);
+  HookedSource source;
+  Tree tree(&source);
+  const base::KeyPrefix shard = base::MakePrefix({}, TreeShard::kPrefixBits);
+  const size_t count = (TreeShard::kLeavesPerBucketMax << 3) - 2;
+  base::KeyId key_id;
+  for (size_t i = 0; i < count; ++i) {
+    key_id = WithZeroBits(RandomKeyId(rng), TreeShard::kPrefixBits);
+    source.Put(key_id, 1);
+    tree.MarkDirty(key_id);
+    tree.DigestOf(shard);
+  }
+  source.TakeVisitedCount();
+  const size_t change_count = 100;
+  for (size_t i = 0; i < change_count; ++i) {
+    source.Put(key_id, 2 + i);
+    tree.MarkDirty(key_id);
+    tree.DigestOf(shard);
+  }
+  EXPECT_LE(source.TakeVisitedCount(), change_count * 2 * TreeShard::kLeavesPerBucketMax);
+}
+
 TEST(TreeTest, MemoryIsAtMostFourBytesPerKey) {
   base::Random rng(1);
   HookedSource source;

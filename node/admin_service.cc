@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "merkle/tree.h"
@@ -79,7 +80,8 @@ class RootQuestion {
           node = ReportRoot(summary, node.endpoint());
         }
       } else {
-        node.set_error(response.status().ToString(absl::StatusToStringMode::kDefault));
+        node.set_error(absl::Utf8SafeCHexEscape(
+            response.status().ToString(absl::StatusToStringMode::kDefault)));
       }
     }
     Leave();

@@ -70,7 +70,7 @@ absl::StatusOr<CallGate::Ticket> CallGate::Enter() {
   if (draining()) return DrainingError();
   const size_t before = calls_.fetch_add(1, std::memory_order_relaxed);
   if (before >= limits_.calls_max) {
-    calls_.fetch_sub(1, std::memory_order_relaxed);
+    Leave();
     return TooBusy(absl::StrCat(before, " calls are under way, of at most ", limits_.calls_max,
                                 "; try again later"));
   }

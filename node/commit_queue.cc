@@ -48,7 +48,7 @@ void CommitQueue::RunWhenDurable(storage::Lsn lsn, Answer answer) {
 }
 
 void CommitQueue::NoteAppended(size_t bytes) {
-  if (options_.sync == storage::SyncPolicy::kAlways) return;  // Whoever wrote them waits for them.
+  if (options_.sync == storage::SyncPolicy::kAlways) return;  // Whoever wrote or shows them waits.
   const size_t before = appended_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   // Only the one who crosses the target takes the lock.
   if (before < options_.write_bytes_target && before + bytes >= options_.write_bytes_target) {
@@ -83,7 +83,8 @@ void CommitQueue::RunPeriodic() {
   const auto mode = options_.sync == storage::SyncPolicy::kInterval
                         ? storage::Engine::FlushMode::kSync
                         : storage::Engine::FlushMode::kWrite;
-  storage::Lsn flushed = engine_->appended_lsn();
+  // Not what is appended by now: that may be a write that came before this thread did.
+  storage::Lsn flushed = engine_->durable_lsn();
   absl::Duration next_flush = SteadyNow() + options_.interval;
   while (true) {
     {

@@ -65,7 +65,7 @@ class KvService final : public v1::KvService::CallbackService {
   grpc::ServerUnaryReactor* BatchWrite(grpc::CallbackServerContext* context,
                                        const v1::BatchWriteRequest* request,
                                        v1::BatchWriteResponse* response) override {
-    return StartCall(serving_, context, request->ByteSizeLong(),
+    return StartCall(serving_, context, request->SpaceUsedLong(),
                      [this, request, response](UnaryCall* call) {
                        const absl::StatusOr<std::vector<storage::Mutation>> mutations =
                            MutationsOf(request->operations());
@@ -83,7 +83,7 @@ class KvService final : public v1::KvService::CallbackService {
   grpc::ServerUnaryReactor* MultiGet(grpc::CallbackServerContext* context,
                                      const v1::MultiGetRequest* request,
                                      v1::MultiGetResponse* response) override {
-    return StartSlowCall(serving_, context, request->ByteSizeLong(),
+    return StartSlowCall(serving_, context, request->SpaceUsedLong(),
                          [this, request, response](UnaryCall* call) {
                            storage::Lsn lsn = 0;
                            const absl::Status status = ReadAll(*request, call, response, &lsn);

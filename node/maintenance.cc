@@ -1,5 +1,7 @@
 #include "node/maintenance.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -38,13 +40,30 @@ void Maintenance::Run(FailureHandler on_failure) {
 }
 
 absl::Status Maintenance::Step() {
-  for (size_t step = 0; step < options_.steps_max; ++step) {
-    const absl::StatusOr<bool> more = replica_->engine().Maintain();
-    if (!more.ok() || !*more) break;  // A full disk is none of our business; a failure shows below.
-  }
+  MaintainEngine();
   SLIP_RETURN_IF_ERROR(replica_->engine().status());
   replica_->tree().Settle(options_.buckets_max);
   return absl::OkStatus();
+}
+
+void Maintenance::MaintainEngine() {
+  if (skipped_period_count_ < periods_to_skip_) {
+    ++skipped_period_count_;
+    return;
+  }
+  skipped_period_count_ = 0;
+  for (size_t step = 0; step < options_.steps_max; ++step) {
+    const absl::StatusOr<bool> more = replica_->engine().Maintain();
+    if (!more.ok()) {
+      // A full disk; if it is worse, the engine's status says so.
+      const size_t skipped_max =
+          static_cast<size_t>(absl::FDivDuration(options_.retry_period_max, options_.period));
+      periods_to_skip_ = std::min(2 * periods_to_skip_ + 1, skipped_max);
+      return;
+    }
+    if (!*more) break;
+  }
+  periods_to_skip_ = 0;
 }
 
 }  // namespace slipstream::node

@@ -20,6 +20,8 @@ struct MaintenanceOptions {
   // Steps in one period, and buckets of the tree that it hashes: a CPU budget of a few percent.
   size_t steps_max = 8;
   size_t buckets_max = 256;
+  // On a full disk each try writes until there is no space left: they get rarer, up to this.
+  absl::Duration retry_period_max = absl::Seconds(30);
 };
 
 // Thread-safe.
@@ -41,11 +43,16 @@ class Maintenance {
   void Run(FailureHandler on_failure) ABSL_LOCKS_EXCLUDED(mutex_);
   // Does one period's work; not OK if the engine has failed.
   absl::Status Step();
+  // Calls the engine's steps, unless it is too early to try again after an error.
+  void MaintainEngine();
 
   Replica* const replica_;
   const MaintenanceOptions options_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the thread alone.
+  size_t skipped_period_count_ = 0;  // Since the last try.
+  size_t periods_to_skip_ = 0;
   std::thread thread_;  // Made by the constructor, joined by Stop.
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -52,15 +53,15 @@ v1::Member ReportMember(const MemberState& member, absl::Time now) {
   }
   // A peer that answers but cannot be repaired is worth a word too.
   const absl::Status& error = member.error.ok() ? member.repair_error : member.error;
-  if (!error.ok()) message.set_error(error.ToString(absl::StatusToStringMode::kDefault));
+  if (!error.ok())
+    message.set_error(absl::Utf8SafeCHexEscape(error.ToString(absl::StatusToStringMode::kDefault)));
   return message;
 }
 
 std::string InWords(const storage::DamagedRange& range) {
   return absl::StrFormat(
       "segment %d, bytes %d to %d, were damaged: records %d to %d are lost but for %d that could "
-      "be "
-      "saved (%s)",
+      "be saved (%s)",
       range.segment_number, range.first_offset, range.end_offset, range.first_lsn, range.last_lsn,
       range.salvaged_count, range.cause);
 }
@@ -76,7 +77,8 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_endpoint(serving.listen_address->Get());
   message.set_node_id(engine.node_id());
   message.set_actor(static_cast<uint64_t>(engine.actor()));
-  message.set_data_directory(serving.data_directory);
+  // Any bytes may stand in a path; a Protobuf string holds UTF-8 only.
+  message.set_data_directory(absl::Utf8SafeCHexEscape(serving.data_directory));
   message.set_sync_policy(std::string(SyncPolicyName(replica.options().storage.sync)));
   message.set_key_count(stats.live_key_count);
   message.set_tombstone_count(stats.tombstone_count);

@@ -55,7 +55,7 @@ absl::StatusOr<PushRecordsResponse> AnswerPushRecords(ReplicaStore& store,
   PushRecordsResponse response;
   for (const std::vector<storage::Record>& group : request.groups) {
     const bool is_held_back = std::any_of(group.begin(), group.end(), [&](const auto& record) {
-      return IsFromFuture(record, now, limits.clock_skew_max);
+      return IsFromFuture(record.version, now, limits.clock_skew_max);
     });
     if (is_held_back) {
       response.held_back_count += group.size();

@@ -52,7 +52,7 @@ class PeerService final : public v1::PeerService::CallbackService {
                                    const RequestMessage* message, ResponseMessage* response) {
     const size_t message_bytes = message->ByteSizeLong();
     return StartSlowCall(
-        serving_, context, message_bytes,
+        serving_, context, message->SpaceUsedLong(),
         [this, message, message_bytes, response](UnaryCall* call) {
           auto request = FromProto(*message);
           if (!request.ok()) return call->FinishWith(request.status());

@@ -16,6 +16,9 @@
 namespace slipstream::node {
 namespace {
 
+// A request's memory is kept for the next one up to this: what many idle streams keep adds up.
+constexpr size_t kKeptRequestBytesMax = 64 << 10;
+
 // One stream. Thread-safe; destroys itself when gRPC is done with it, which is after Finish, which
 // is when no group is being run or waits to be durable.
 //
@@ -52,7 +55,10 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
       if (running_) {
         const absl::Status status =
             CheckBatch(request_.operations(), serving_.replica->options().storage.limits);
-        if (!status.ok()) EndInput(status);
+        if (!status.ok()) {
+          EndInput(status);
+          ForgetRequest();
+        }
         running_ = status.ok();
       }
       ok = running_;
@@ -110,7 +116,8 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
     auto group = std::make_unique<Group>();
     Group* const added = group.get();
     group->response = std::move(outcome.response);
-    group->bytes = request_.ByteSizeLong() + group->response.ByteSizeLong();
+    group->bytes = group->response.ByteSizeLong();
+    ForgetRequest();
     {
       absl::MutexLock lock(&mutex_);
       running_ = false;
@@ -133,6 +140,11 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
       }
       Advance();
     });
+  }
+
+  // Gives back what the request that was just run or refused held. Nothing is being read.
+  void ForgetRequest() {
+    if (request_.SpaceUsedLong() > kKeptRequestBytesMax) v1::PipelineRequest().Swap(&request_);
   }
 
   // Reads no more; the stream ends with `status` when all is answered. The first status stays.

@@ -152,7 +152,6 @@ TEST_F(ProtocolLoopTest, SendsNothingOfAWriteThatIsNotDurable) {
   MakePeerReachable();
   Put("durable");
   ASSERT_TRUE(transport_.AwaitCalls<PushRecordsRequest>(1));
-  transport_.ReplyToAll(PeerResponse(PushRecordsResponse{.applied_count = 1}));
   disk_.InjectFault({.operation = MemoryFileSystem::Operation::kSyncData, .lasting = true});
   Put("lost");
   ASSERT_TRUE(failed_.WaitForNotificationWithTimeout(kTimeout));

@@ -23,8 +23,8 @@ absl::Status InvalidRecord(absl::string_view what) {
 
 absl::Status CheckRecord(const storage::Record& record) {
   if (record.key.empty() || record.key.size() > storage::kKeyBytesCeiling) {
-    return InvalidRecord(absl::StrCat("key of ", record.key.size(), " bytes, of 1 to ",
-                                      storage::kKeyBytesCeiling));
+    return InvalidRecord(
+        absl::StrCat("key of ", record.key.size(), " bytes, of 1 to ", storage::kKeyBytesCeiling));
   }
   if (record.value.size() > storage::kValueBytesCeiling) {
     return InvalidRecord(absl::StrCat("value of ", record.value.size(), " bytes, of at most ",
@@ -55,8 +55,8 @@ absl::Status CheckGroup(absl::Span<const storage::Record> group) {
   return absl::OkStatus();
 }
 
-bool IsFromFuture(const storage::Record& record, absl::Time now, absl::Duration clock_skew_max) {
-  return base::TimeFromHlc(record.version.hlc) > now + clock_skew_max;
+bool IsFromFuture(const base::Version& version, absl::Time now, absl::Duration clock_skew_max) {
+  return base::TimeFromHlc(version.hlc) > now + clock_skew_max;
 }
 
 size_t PayloadBytes(const storage::Record& record) {

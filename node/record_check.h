@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/version.h"
 #include "storage/entry.h"
 
 namespace slipstream::node {
@@ -20,9 +21,9 @@ absl::Status CheckRecord(const storage::Record& record);
 // As CheckRecord for each record of a group that is applied all or nothing; a key occurs only once.
 absl::Status CheckGroup(absl::Span<const storage::Record> group);
 
-// Whether `record` is from further ahead than `clock_skew_max` of the wall clock: to take it over
+// Whether `version` is from further ahead than `clock_skew_max` of the wall clock: to take it over
 // would drag this node's clock along.
-bool IsFromFuture(const storage::Record& record, absl::Time now, absl::Duration clock_skew_max);
+bool IsFromFuture(const base::Version& version, absl::Time now, absl::Duration clock_skew_max);
 
 // Key and value bytes.
 size_t PayloadBytes(const storage::Record& record);

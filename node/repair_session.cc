@@ -55,7 +55,7 @@ absl::optional<RepairSession::Step> RepairSession::NextFetch() {
     request.key_ids.push_back(entry.key_id);
   }
   if (asked_.empty()) return absl::nullopt;
-  return Step{.request = std::move(request)};
+  return Step{.request = std::move(request), .release_lsn = store_->ExposedLsn()};
 }
 
 absl::optional<RepairSession::Step> RepairSession::NextPush() {
@@ -93,7 +93,7 @@ absl::Status RepairSession::OnResponse(const PeerResponse& response, const WireB
     if (fetched != nullptr) return OnFetched(*fetched, now);
   } else {
     const auto* reconciled = std::get_if<merkle::ReconcileResponse>(&response);
-    if (reconciled != nullptr) return OnReconciled(*reconciled);
+    if (reconciled != nullptr) return OnReconciled(*reconciled, now);
   }
   return InvalidAnswer("response of another kind than its request");
 }
@@ -102,9 +102,17 @@ void RepairSession::OnNoResponse(const WireBytes& bytes) {
   CountBytes(bytes, pushed_record_bytes_);
 }
 
-absl::Status RepairSession::OnReconciled(const merkle::ReconcileResponse& response) {
+absl::Status RepairSession::OnReconciled(const merkle::ReconcileResponse& response,
+                                         absl::Time now) {
   SLIP_RETURN_IF_ERROR(reconciler_.HandleResponse(response));
-  for (const merkle::EntrySummary& entry : reconciler_.TakeNeeded()) needed_.push_back(entry);
+  for (const merkle::EntrySummary& entry : reconciler_.TakeNeeded()) {
+    // Its value would only be thrown away: the version tells already.
+    if (IsFromFuture(entry.version, now, limits_.clock_skew_max)) {
+      ++traffic_.held_back_record_count;
+    } else {
+      needed_.push_back(entry);
+    }
+  }
   for (const base::KeyId& key_id : reconciler_.TakeOffered()) offered_.push_back(key_id);
   return absl::OkStatus();
 }
@@ -127,7 +135,7 @@ absl::Status RepairSession::OnFetched(const FetchRecordsResponse& response, absl
     }
     ++traffic_.received_record_count;
     traffic_.received_record_bytes += PayloadBytes(record);
-    if (IsFromFuture(record, now, limits_.clock_skew_max)) {
+    if (IsFromFuture(record.version, now, limits_.clock_skew_max)) {
       ++traffic_.held_back_record_count;
     } else {
       records.push_back(record);

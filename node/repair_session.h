@@ -52,7 +52,7 @@ class RepairSession {
  private:
   absl::optional<Step> NextFetch();
   absl::optional<Step> NextPush();
-  absl::Status OnReconciled(const merkle::ReconcileResponse& response);
+  absl::Status OnReconciled(const merkle::ReconcileResponse& response, absl::Time now);
   absl::Status OnFetched(const FetchRecordsResponse& response, absl::Time now);
   absl::Status OnPushed(const PushRecordsResponse& response);
   // Counts the messages of one call, `record_bytes` of which were keys and values.

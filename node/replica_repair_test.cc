@@ -121,22 +121,30 @@ TEST_F(ReplicaRepairTest, MovesLargeAmountsInBoundedMessages) {
 }
 
 TEST_F(ReplicaRepairTest, DoesNotFetchWhatHasComeMeanwhile) {
-  cluster_.Put(0, "new", "0");
-  cluster_.Put(1, "new", "1");
-  // While the trees are compared, a push brings the newer one to whoever lacks it.
+  // Each side has more than fits one response.
+  for (int i = 0; i < 20; ++i) {
+    cluster_.Put(0, absl::StrCat("0-", i), std::string(100'000, 'x'));
+    cluster_.Put(1, absl::StrCat("1-", i), std::string(100'000, 'x'));
+  }
+  // While the first of them are fetched, pushes bring all.
+  int fetch_count = 0;
   cluster_.interceptor =
-      [this](size_t from, size_t to,
-             const PeerRequest& request) -> absl::optional<absl::StatusOr<PeerResponse>> {
-    if (request.index() != kReconcileKind) return absl::nullopt;
-    auto record = cluster_.at(to).engine().GetRecord(base::KeyIdOf("new"), nullptr);
-    EXPECT_OK(record);
-    EXPECT_OK(
-        cluster_.at(from).engine().Apply({*record}, storage::Atomicity::kAll, cluster_.now()));
+      [&](size_t from, size_t to,
+          const PeerRequest& request) -> absl::optional<absl::StatusOr<PeerResponse>> {
+    if (request.index() != kFetchKind) return absl::nullopt;
+    ++fetch_count;
+    for (int i = 0; i < 20; ++i) {
+      const base::KeyId key_id = base::KeyIdOf(absl::StrCat(to, "-", i));
+      const auto record = cluster_.at(to).engine().GetRecord(key_id, nullptr);
+      EXPECT_OK(record);
+      EXPECT_OK(
+          cluster_.at(from).engine().Apply({*record}, storage::Atomicity::kAll, cluster_.now()));
+    }
     return absl::nullopt;
   };
   Heal();
   EXPECT_TRUE(cluster_.Converged());
-  EXPECT_EQ(Sum(cluster_, 2).received_record_count, 0);
+  EXPECT_EQ(fetch_count, 1);
 }
 
 TEST_F(ReplicaRepairTest, ARestartedReplicaIsRepairedAtOnce) {

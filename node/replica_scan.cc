@@ -72,6 +72,7 @@ absl::StatusOr<ScanPage> ScanStore(ReplicaStore& store, const ScanOptions& optio
                                    absl::Time now) {
   ScanPage page;
   size_t visited_count = 0;
+  size_t visited_bytes = 0;
   size_t bytes = 0;
   absl::optional<base::KeyId> next =
       options.after.has_value() ? Successor(*options.after) : base::KeyId{};
@@ -79,7 +80,8 @@ absl::StatusOr<ScanPage> ScanStore(ReplicaStore& store, const ScanOptions& optio
     const size_t chunk_count_max = std::clamp<size_t>(options.items_max, 1, kChunkEntriesMax);
     const std::vector<storage::Entry> entries = ReadEntries(store, *next, chunk_count_max);
     for (const storage::Entry& entry : entries) {
-      if (visited_count >= options.visited_max || page.items.size() >= options.items_max) {
+      if (visited_count >= options.visited_max || visited_bytes >= options.visited_bytes_max ||
+          page.items.size() >= options.items_max) {
         page.lsn = store.ExposedLsn();
         return page;
       }
@@ -94,6 +96,7 @@ absl::StatusOr<ScanPage> ScanStore(ReplicaStore& store, const ScanOptions& optio
         page.items.push_back(**std::move(item));
       }
       ++visited_count;
+      visited_bytes += entry.record_bytes;
       page.last_key_id = entry.key_id;
     }
     next = entries.size() < chunk_count_max ? absl::nullopt : Successor(entries.back().key_id);

@@ -31,8 +31,10 @@ struct ScanOptions {
   absl::optional<base::KeyId> after;  // Only key_ids above this one.
   bool keys_only = false;
   size_t items_max = 1000;
-  size_t bytes_max = 1 << 20;   // Of keys and values; at least one item is returned.
-  size_t visited_max = 10'000;  // Entries looked at; then a page, maybe empty, is returned.
+  size_t bytes_max = 1 << 20;  // Of keys and values; at least one item is returned.
+  // Entries looked at and bytes of their records; then a page, maybe empty, is returned.
+  size_t visited_max = 10'000;
+  size_t visited_bytes_max = 16 << 20;
 };
 
 // Reads one page. A damaged record ends it with DATA_LOSS that names the key_id. Thread-safe.

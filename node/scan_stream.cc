@@ -57,6 +57,7 @@ class ScanStream final : public grpc::ServerWriteReactor<v1::ScanResponse> {
   void OnWriteDone(bool ok) override {
     ticket_.RemoveBytes(page_bytes_);
     page_bytes_ = 0;
+    v1::ScanResponse().Swap(&response_);  // Clear would keep the memory while the scan waits.
     if (!ok) {
       FinishWith(absl::CancelledError("the client is gone"));
     } else if (complete_) {
@@ -121,7 +122,6 @@ class ScanStream final : public grpc::ServerWriteReactor<v1::ScanResponse> {
   }
 
   void Fill(ScanPage page) {
-    response_.Clear();
     for (ScanItem& scanned : page.items) {
       v1::ScanResponse::Item& item = *response_.add_items();
       item.set_key(std::move(scanned.record.key));

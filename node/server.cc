@@ -60,7 +60,8 @@ Server::Server(const ServerOptions& options, uint64_t seed, FailureHandler on_fa
       rng_(seed),
       on_failure_(std::move(on_failure)),
       endpoint_(options.listen),
-      gate_(options.calls) {}
+      gate_(options.calls),
+      peer_gate_(options.calls) {}
 
 Server::~Server() {
   // Whoever wants to know how closing went calls Drain.
@@ -79,6 +80,7 @@ absl::Status Server::Open(storage::FileSystem* fs) {
   protocol_ = std::make_unique<ProtocolLoop>(replica_.get(), commits_.get(), peers_.get());
   maintenance_ = std::make_unique<Maintenance>(replica_.get(), options_.maintenance, on_failure);
   workers_ = std::make_unique<WorkerPool>(options_.workers);
+  peer_workers_ = std::make_unique<WorkerPool>(options_.workers);
   serving_ = {.replica = replica_.get(),
               .commits = commits_.get(),
               .gate = &gate_,
@@ -89,6 +91,9 @@ absl::Status Server::Open(storage::FileSystem* fs) {
               .listen_address = &listen_address_,
               .data_directory = options_.data_directory,
               .started_at = SteadyNow()};
+  peer_serving_ = serving_;
+  peer_serving_.gate = &peer_gate_;
+  peer_serving_.workers = peer_workers_.get();
   return absl::OkStatus();
 }
 
@@ -100,7 +105,7 @@ absl::Status Server::Listen() {
   builder.AddListeningPort(ToString(options_.listen), grpc::InsecureServerCredentials(), &port);
   services_.push_back(MakeKvService(&serving_));
   services_.push_back(MakeAdminService(&serving_));
-  services_.push_back(MakePeerService(&serving_));
+  services_.push_back(MakePeerService(&peer_serving_));
   for (const std::unique_ptr<grpc::Service>& service : services_) {
     builder.RegisterService(service.get());
   }
@@ -117,6 +122,7 @@ absl::Status Server::Listen() {
 absl::Status Server::Drain() {
   drained_ = true;
   gate_.StartDraining();
+  peer_gate_.StartDraining();
   streams_.DrainAll();
   if (grpc_server_ != nullptr) {
     if (auto* const health = grpc_server_->GetHealthCheckService(); health != nullptr) {
@@ -124,6 +130,7 @@ absl::Status Server::Drain() {
     }
     // Not gRPC's own deadline: it waits for connections too, which idle clients keep open.
     gate_.AwaitIdle(options_.drain_timeout);
+    peer_gate_.AwaitIdle(options_.drain_timeout);
     grpc_server_->Shutdown(absl::ToChronoTime(WallNow()));
   }
   if (replica_ == nullptr) return absl::OkStatus();
@@ -131,6 +138,7 @@ absl::Status Server::Drain() {
   protocol_->Stop();
   peers_->Stop();
   workers_->Stop();
+  peer_workers_->Stop();
   commits_->Stop();
   maintenance_->Stop();
   return replica_->engine().Close();

@@ -49,7 +49,7 @@ struct ServerOptions {
 
 // A message from a client or a peer is refused beyond this, by gRPC, with RESOURCE_EXHAUSTED: above
 // every limit of ours, so that those answer first and name themselves.
-inline constexpr int kReceiveBytesMax = 16 << 20;
+inline constexpr int kReceiveBytesMax = 9 << 20;
 // Memory of gRPC's for all connections together.
 inline constexpr size_t kGrpcBytesMax = 512 << 20;
 inline constexpr int kStreamsPerConnectionMax = 1024;
@@ -95,6 +95,7 @@ class Server {
 
   // Each uses those before it, so that they are destroyed in the opposite order.
   CallGate gate_;
+  CallGate peer_gate_;
   OpenStreams streams_;
   ListenAddress listen_address_;
   std::unique_ptr<Replica> replica_;
@@ -103,7 +104,11 @@ class Server {
   std::unique_ptr<ProtocolLoop> protocol_;
   std::unique_ptr<Maintenance> maintenance_;
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<WorkerPool> peer_workers_;
   Serving serving_;
+  // The same, but with a gate and workers that clients cannot fill: however busy they keep the
+  // node, its peers still reach it.
+  Serving peer_serving_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> grpc_server_;
   bool drained_ = false;

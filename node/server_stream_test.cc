@@ -239,11 +239,11 @@ TEST_F(PipelineTest, AnswersManyGroupsInOrderAndAllAreDurable) {
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_EQ(response.id(), id);
     EXPECT_EQ(response.results(1).value(), "v");
+    EXPECT_GT(server_.server().replica().engine().durable_lsn(), id);
   }
   EXPECT_FALSE(stream->Read(&response));
   writer.join();
   EXPECT_OK(Finish(*stream));
-  EXPECT_EQ(server_.server().replica().engine().durable_lsn(), kGroups);
 }
 
 TEST_F(PipelineTest, RefusedOperationsLeaveTheOthersAlone) {

@@ -44,8 +44,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   CallGate::Ticket ticket_;
 };
 
-// Starts a call that holds `request_bytes`: `handle(call)` works on it and sees to it that it ends,
-// unless the gate refuses it.
+// Starts a call that holds `request_bytes` of memory: `handle(call)` works on it and sees to it
+// that it ends, unless the gate refuses it.
 template <typename Handle>
 grpc::ServerUnaryReactor* StartCall(const Serving& serving, grpc::CallbackServerContext* context,
                                     size_t request_bytes, Handle handle) {

@@ -1,5 +1,7 @@
 #include "storage/engine.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -25,8 +27,10 @@ absl::Status RecordDamaged(const Location& location, absl::string_view problem) 
 }
 
 bool IsExpired(const Entry& entry, absl::Time now) {
-  return entry.expires_at_ms != 0 &&
-         now >= absl::FromUnixMillis(static_cast<int64_t>(entry.expires_at_ms));
+  // What a signed number does not hold is as good as never.
+  constexpr uint64_t kMillisecondsMax = std::numeric_limits<int64_t>::max();
+  const uint64_t expires_at_ms = std::min(entry.expires_at_ms, kMillisecondsMax);
+  return expires_at_ms != 0 && now >= absl::FromUnixMillis(static_cast<int64_t>(expires_at_ms));
 }
 
 }  // namespace

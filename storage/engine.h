@@ -95,7 +95,8 @@ class Engine {
   // no disk read. kAll: all or none survive a crash, and no read sees some without the others; a
   // key may occur only once. kEach: every mutation is a write of its own, in order. `now` is the
   // wall clock. INVALID_ARGUMENT beyond a limit (nothing is written), RESOURCE_EXHAUSTED
-  // (DISK_FULL; reads go on), UNAVAILABLE (ENGINE_FAILED) after a failed write or sync.
+  // (DISK_FULL; reads go on), UNAVAILABLE (ENGINE_FAILED) after a failed write or sync,
+  // FAILED_PRECONDITION where the clock is beyond kClockCeiling.
   absl::StatusOr<WriteResult> Write(absl::Span<const Mutation> mutations, Atomicity atomicity,
                                     absl::Time now);
 

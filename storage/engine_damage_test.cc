@@ -219,6 +219,48 @@ TEST_F(EngineDamageTest, MissingOnlySegmentIsDamage) {
   EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("4 of the records 1 to 4")));
 }
 
+// A file is as long as its header says before it is used: a shorter one is an incomplete copy.
+TEST_F(EngineDamageTest, LastSegmentCutShortInItsFramesIsDamage) {
+  WriteFrames(4);
+  for (const uint64_t bytes_left : {OffsetOfFrame(3), OffsetOfFrame(4) + 100}) {
+    SCOPED_TRACE(absl::StrCat(bytes_left, " bytes left"));
+    const std::unique_ptr<MemoryFileSystem> disk = fs_.Clone();
+    disk->Install(SegmentPath(1), disk->Contents(SegmentPath(1)).substr(0, bytes_left));
+    const auto open = [&](OnDamage on_damage) {
+      Options options = options_;
+      options.on_damage = on_damage;
+      return Engine::Open(disk.get(), kDirectory, options, &rng_, nullptr);
+    };
+    EXPECT_THAT(open(OnDamage::kRefuse),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("cut short")));
+    ASSERT_OK_AND_ASSIGN(engine_, open(OnDamage::kServeRest));
+    EXPECT_TRUE(engine_->recovery_report().new_actor);
+    EXPECT_FALSE(engine_->recovery_report().tail_cut);
+    EXPECT_EQ(Value("a2"), "first");
+    EXPECT_EQ(Value("a4"), "absent");
+    Put("c", "on");
+    Sync();
+    engine_.reset();
+    // Accepted: the same loss is found again, and nothing else.
+    ASSERT_OK_AND_ASSIGN(engine_, open(OnDamage::kRefuse));
+    EXPECT_FALSE(engine_->recovery_report().new_actor);
+    EXPECT_EQ(Value("c"), "on");
+    engine_.reset();
+  }
+}
+
+TEST_F(EngineDamageTest, LastSegmentCutShortBehindItsFramesCostsNothing) {
+  WriteFrames(2);
+  fs_.Install(SegmentPath(1), fs_.Contents(SegmentPath(1)).substr(0, OffsetOfFrame(4)));
+  ASSERT_OK(Open());
+  EXPECT_TRUE(engine_->recovery_report().damaged.empty());
+  Put("c", "on");
+  Sync();
+  ASSERT_OK(Open());
+  EXPECT_EQ(Value("a2"), "first");
+  EXPECT_EQ(Value("c"), "on");
+}
+
 TEST_F(EngineDamageTest, DamagedWitnessCostsNothing) {
   ASSERT_OK(Open());
   Put("a", "1");

@@ -15,8 +15,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/engine.h"
+#include "storage/file_system.h"
+#include "storage/frame.h"
 #include "storage/memory_file_system.h"
 #include "storage/options.h"
+#include "storage/segment.h"
 #include "storage/testing/small_store.h"
 
 namespace slipstream::storage {
@@ -149,6 +152,20 @@ TEST_F(EngineFaultTest, FullDiskRefusesWritesAndGoesOnReadingUntilThereIsSpace) 
   ASSERT_OK(engine_->Maintain());
   EXPECT_OK(Put("after", "space is back"));
   EXPECT_EQ(engine_->appended_lsn(), last_lsn + 1);
+}
+
+TEST_F(EngineFaultTest, IdleLogBearsWitnessThoughTheDiskIsFull) {
+  Open();
+  ASSERT_OK(Put("key", "value"));
+  ASSERT_OK(Sync());
+  fs_.set_capacity_bytes(fs_.used_bytes());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(engine_->Maintain(), StatusIs(absl::StatusCode::kResourceExhausted));
+  }
+  engine_.reset();
+  fs_.FlipBit(JoinPath(kDirectory, SegmentFileName(1)), kPageBytes, 0);
+  EXPECT_THAT(Engine::Open(&fs_, kDirectory, SmallOptions(), &rng_, nullptr),
+              StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST_F(EngineFaultTest, WritesGoOnAfterAFullDiskWithoutMaintenance) {

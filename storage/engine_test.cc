@@ -304,10 +304,36 @@ TEST_F(EngineTest, ApplyRefusesWhatNoNodeWrites) {
   EXPECT_THAT(apply([](Record& r) { r.version.hlc = 0; }), refused);
   EXPECT_THAT(apply([](Record& r) { r.version.hlc = kHlcCeiling + 1; }), refused);
   EXPECT_THAT(apply([](Record& r) { r.sequence = 0; }), refused);
+  // Of this node's own actor, it would make the next dot wrap around to 0, which no reader takes.
+  EXPECT_THAT(apply([](Record& r) { r.sequence = UINT64_MAX; }), refused);
   EXPECT_THAT(apply([](Record& r) { r.tombstone = true; }), refused);
   EXPECT_EQ(engine_->appended_lsn(), 0u);
   // Beyond this node's settings but below the ceilings: another node's settings may be larger.
   EXPECT_OK(apply([](Record& r) { r.key.resize(kKeyBytesCeiling, 'k'); }));
+}
+
+TEST_F(EngineTest, WriteIsRefusedWhereVersionsEndAndNotTakenAndThenUnreadable) {
+  const Mutation put{.key = "key", .value = "value"};
+  for (const absl::Time now : {absl::InfiniteFuture(), base::TimeFromHlc(kHlcCeiling)}) {
+    EXPECT_THAT(engine_->Write({put}, Atomicity::kEach, now),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("clock")));
+  }
+  // What was refused has not moved the clock.
+  ASSERT_OK(Put("key", "value"));
+  EXPECT_EQ(Value("key"), "value");
+  ASSERT_OK(engine_->Apply({RecordOf("other", "value", kHlcCeiling)}, Atomicity::kEach, Noon()));
+  EXPECT_THAT(Put("key", "later"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  Sync();
+  Open();
+  EXPECT_EQ(Value("key"), "value");
+  EXPECT_EQ(Value("other"), "value");
+}
+
+TEST_F(EngineTest, ExpiryBeyondWhatASignedNumberHoldsIsFarAway) {
+  Record record = RecordOf("key", "value", 200);
+  record.expires_at_ms = UINT64_MAX;
+  ASSERT_OK(engine_->Apply({record}, Atomicity::kEach, Noon()));
+  EXPECT_EQ(Value("key"), "value");
 }
 
 TEST_F(EngineTest, OwnDotsThatComeBackAreNotGivenAgain) {

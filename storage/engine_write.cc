@@ -78,6 +78,13 @@ void SetCrc(PendingRecord& record) {
   record.header.crc32c = RecordCrc(record.header, record.key, record.value);
 }
 
+// A version beyond the ceiling would be acknowledged, and refused by every reader afterwards.
+absl::Status CheckClock(base::Hlc last) {
+  if (last <= kClockCeiling) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "the clock is at 0x%016x, beyond 0x%016x: there are no versions left", last, kClockCeiling));
+}
+
 base::Version VersionOf(const RecordHeader& header) {
   return {.hlc = header.hlc, .actor = base::ActorId{header.actor}};
 }
@@ -146,6 +153,7 @@ absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutat
 // then the dots are given back, so that the next ones leave no gap.
 absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
                                             KeyDir::Exclusive& locked) {
+  SLIP_RETURN_IF_ERROR(CheckClock(std::max(clock_.last(), base::HlcFromTime(now))));
   for (size_t i = 0; i < batch.key_ids.size(); ++i) {
     PendingRecord& record = batch.records[i];
     record.header.hlc = clock_.Next(now);
@@ -200,7 +208,8 @@ absl::Status Engine::Impl::CheckRecords(absl::Span<const Record> records,
   for (const Record& record : records) {
     SLIP_RETURN_IF_ERROR(CheckKeySize(record.key, kKeyBytesCeiling));
     SLIP_RETURN_IF_ERROR(CheckValueSize(record.value, record.tombstone, kValueBytesCeiling));
-    if (record.version.hlc == 0 || record.version.hlc > kHlcCeiling || record.sequence == 0) {
+    if (record.version.hlc == 0 || record.version.hlc > kHlcCeiling || record.sequence == 0 ||
+        record.sequence > kSequenceCeiling) {
       return Refuse(absl::StrFormat("record of version %s and sequence %d",
                                     base::ToString(record.version), record.sequence),
                     base::kReasonMessageInvalid);

@@ -153,9 +153,12 @@ absl::Status Log::WriteWitnessLocked() {
 }
 
 absl::StatusOr<bool> Log::Maintain() {
+  absl::Status prepared;
   if (!HasPrepared()) {
-    SLIP_RETURN_IF_ERROR(PrepareSegment(Retry::kNow));
-    return true;
+    prepared = PrepareSegment(Retry::kNow);
+    if (prepared.ok()) return true;
+    // A full disk may stay full for long; a witness needs no new segment.
+    if (!absl::IsResourceExhausted(prepared)) return prepared;
   }
   absl::MutexLock flush_lock(&flush_mutex_);
   SLIP_RETURN_IF_ERROR(status());
@@ -163,6 +166,7 @@ absl::StatusOr<bool> Log::Maintain() {
   const bool idle = appended == maintained_lsn_;
   maintained_lsn_ = appended;
   if (idle && appended == durable_lsn()) SLIP_RETURN_IF_ERROR(WriteWitnessLocked());
+  SLIP_RETURN_IF_ERROR(prepared);
   return false;
 }
 

@@ -153,7 +153,9 @@ class Recovery {
     tail.goes_on = !scan.torn && found.header.has_value() &&
                    found.header->segment_bytes == found.segment->bytes;
     const bool is_last = index + 1 == found_.size();
-    if (is_last && scan.torn) {
+    if (is_last && IsCutShort(found, scan)) {
+      NoteCut(found, scan.end_offset);
+    } else if (is_last && scan.torn) {
       report.tail_cut = true;
       report.tail_segment_number = found.segment->number;
       report.tail_offset = scan.end_offset;
@@ -224,6 +226,32 @@ class Recovery {
          .cause = absl::StrFormat("segment %d starts with LSN %d: a segment is missing before it",
                                   segment_number, first_lsn)});
     next_lsn_ = first_lsn;
+  }
+
+  // Returns whether the file ends before the segment does, within its frames. Its length was
+  // durable before its first frame was: no crash shortens it.
+  static bool IsCutShort(const FoundSegment& found, const SegmentScan& scan) {
+    const uint64_t bytes = found.segment->bytes;
+    if (!found.header.has_value() || found.header->segment_bytes <= bytes) return false;
+    return scan.torn || scan.end_offset >= bytes;
+  }
+
+  // Reports what stood after `end_offset` in the last segment, as one record if nothing is known.
+  void NoteCut(const FoundSegment& found, uint64_t end_offset) {
+    std::vector<DamagedRange>& damaged = result_.report.damaged;
+    const bool noted = !damaged.empty() && damaged.back().lost_count() != 0 &&
+                       damaged.back().segment_number == found.segment->number &&
+                       damaged.back().end_offset == end_offset;
+    if (noted) return;
+    damaged.push_back({.segment_number = found.segment->number,
+                       .first_offset = end_offset,
+                       .end_offset = found.header->segment_bytes,
+                       .first_lsn = next_lsn_,
+                       .last_lsn = std::max(next_lsn_, options_.durable_lsn),
+                       .cause = absl::StrFormat("segment %d is cut short at %d of %d bytes",
+                                                found.segment->number, found.segment->bytes,
+                                                found.header->segment_bytes)});
+    next_lsn_ = damaged.back().last_lsn + 1;
   }
 
   void FinishTail() {

@@ -54,6 +54,7 @@ int Main(int count, char** values) {
   for (uint64_t index = 0; index < arguments.seed_count; ++index) {
     const SimulationResult result = RunSimulation(arguments.seed + index);
     Print(result);
+    std::fflush(stdout);
     operation_count += result.operation_count;
     if (result.failure.has_value()) ++failure_count;
   }
