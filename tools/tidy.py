@@ -24,7 +24,8 @@ CHECKED = re.compile(
 SHIMS = r"bazel/(rules_cc|remote_coverage_tools)/"
 
 CPP = r".*\.(cc|h)$"
-CORE = r"((base|storage|merkle|gossip)/|node/replica).*\.(cc|h)$"
+REPLICA = r"node/(peer_answer|push_queue|record_check|repair_session|replica)"
+CORE = r"((base|storage|merkle|gossip)/|" + REPLICA + r").*\.(cc|h)$"
 CORE_BUT_TESTS = r"(?!.*_(test|benchmark|fuzz)\.cc$)" + CORE
 TESTS = r"(tests/.*|.*_test)\.(cc|h)$"
 
