@@ -97,7 +97,7 @@ TEST_F(ServerKvTest, ValuesAreBounded) {
   EXPECT_THAT(server_.Put("key", longest + 'v'),
               StatusIs(kInvalid, AllOf(HasSubstr("1048577"), HasSubstr("1048576"))));
   // Beyond what gRPC would have parsed by default.
-  ExpectReason(server_.Put("key", std::string(9 << 20, 'v')), kInvalid, base::kReasonValueSize);
+  ExpectReason(server_.Put("key", std::string(8 << 20, 'v')), kInvalid, base::kReasonValueSize);
 }
 
 TEST_F(ServerKvTest, MessagesAreBounded) {
