@@ -74,7 +74,7 @@ trap 'exit 143' TERM
 
 build() {
   section "Setting up and building"
-  "$repository/tools/setup.sh"
+  "$repository/tools/setup.sh" --build-only
   cd "$repository"
   show "bazel build --config=opt //node:slipstreamd //cli:slipctl"
   binaries=$(bazel info --config=opt bazel-bin 2>/dev/null)

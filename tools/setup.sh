@@ -1,8 +1,19 @@
 #!/usr/bin/env bash
-# setup.sh: installs what the build and the tests need and is not there yet, from Debian 12's
-# packages and from npm. Needs root only when a Debian package is missing.
+# setup.sh [--build-only]: installs what the build and the tests need and is not there yet, from
+# Debian 12's packages and from npm; with --build-only, nothing from npm. Needs root only when a
+# Debian package is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+build_only=false
+case ${1-} in
+  "") ;;
+  --build-only) build_only=true ;;
+  *)
+    echo "setup.sh: unknown argument $1; there is --build-only" >&2
+    exit 2
+    ;;
+esac
 
 packages=(
   # The build.
@@ -17,8 +28,10 @@ packages=(
   python3 python3-grpc-tools python3-grpcio python3-protobuf
 )
 # A machine may have its own Node.js, which Debian's would not improve.
-command -v node >/dev/null || packages+=(nodejs)
-command -v npm >/dev/null || packages+=(npm ca-certificates)
+if [[ $build_only == false ]]; then
+  command -v node >/dev/null || packages+=(nodejs)
+  command -v npm >/dev/null || packages+=(npm ca-certificates)
+fi
 
 missing=()
 for package in "${packages[@]}"; do
@@ -37,6 +50,8 @@ if [[ ${#missing[@]} -gt 0 ]]; then
   apt-get update
   "${install[@]}"
 fi
+
+[[ $build_only == false ]] || exit 0
 
 # buf, which lints the API, and the client in JavaScript.
 for folder in tools/buf tests/integration/node_client; do
