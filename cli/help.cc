@@ -30,7 +30,7 @@ std::string Spelling(const CLI::Option& option) {
   return spelling;
 }
 
-// Returns the left column of a help's list; the lists of one help are equally wide.
+// The left column's width, the same in all lists, so that they line up.
 constexpr int kNameColumns = 26;
 
 void AppendEntry(absl::string_view name, absl::string_view description, std::string& text) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 
 namespace slipstream::cli {
 namespace {
@@ -134,10 +135,8 @@ std::string FormatBytes(uint64_t bytes) {
     amount /= 1024;
     ++unit;
   }
-  std::string digits = absl::StrFormat("%.1f", amount);
-  if (digits.size() >= 2 && digits.substr(digits.size() - 2) == ".0")
-    digits.resize(digits.size() - 2);
-  return absl::StrCat(digits, " ", kUnits[unit]);
+  const std::string digits = absl::StrFormat("%.1f", amount);
+  return absl::StrCat(absl::StripSuffix(digits, ".0"), " ", kUnits[unit]);
 }
 
 }  // namespace slipstream::cli

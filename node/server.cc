@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "grpc/grpc.h"
 #include "grpc/support/log.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/impl/service_type.h"
@@ -148,7 +149,8 @@ void Server::ReportFailure(const absl::Status& status) {
   if (!failure_reported_.exchange(true)) on_failure_(status);
 }
 
-void SilenceGrpc() {
+void SetUpGrpc() {
+  grpc_init();
   if (std::getenv("GRPC_VERBOSITY") == nullptr) {
     gpr_set_log_function([](gpr_log_func_args*) {});
   }

@@ -114,8 +114,10 @@ class Server {
   bool drained_ = false;
 };
 
-// Keeps gRPC's own words out of stderr, but for an operator who set GRPC_VERBOSITY. Process-wide.
-void SilenceGrpc();
+// Process-wide, before anything else of gRPC's. Keeps its own words out of stderr, but for an
+// operator who set GRPC_VERBOSITY; and keeps it from shutting down when its last object goes, which
+// may wait ten seconds for a thread of its own that polls: the process's end needs no such wait.
+void SetUpGrpc();
 
 }  // namespace slipstream::node
 

@@ -1,14 +1,21 @@
 // AdminService of a node alone; of several: server_cluster_test.
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/notification.h"
 #include "base/error_reason.h"
 #include "base/key_id.h"
 #include "base/program_version.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/slice.h"
 #include "gtest/gtest.h"
 #include "merkle/proof.h"
 #include "merkle/tree.h"
@@ -102,6 +109,29 @@ TEST_F(ServerAdminTest, ProveBoundsItsKey) {
     EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
     EXPECT_EQ(base::ReasonOf(status), base::kReasonKeySize);
   }
+}
+
+TEST_F(ServerAdminTest, HealthServiceSaysThatItServes) {
+  grpc::GenericStub stub(server_.channel());
+  grpc::ClientContext context;
+  SetTestDeadline(context);
+  const grpc::Slice empty;  // HealthCheckRequest{}: of the server as a whole.
+  const grpc::ByteBuffer request(&empty, 1);
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  absl::Notification answered;
+  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
+                 [&](grpc::Status result) {
+                   status = std::move(result);
+                   answered.Notify();
+                 });
+  answered.WaitForNotification();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  grpc::Slice slice;
+  ASSERT_TRUE(response.DumpToSingleSlice(&slice).ok());
+  // HealthCheckResponse{status: SERVING}.
+  EXPECT_EQ(absl::string_view(reinterpret_cast<const char*>(slice.begin()), slice.size()),
+            "\x08\x01");
 }
 
 TEST_F(ServerAdminTest, RootNamesPeersThatCannotBeReached) {

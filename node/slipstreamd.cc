@@ -159,7 +159,7 @@ int Serve(const DaemonOptions& options, LeaveEvent& leave) {
 int Run(const std::vector<std::string>& arguments) {
   LeaveEvent leave;
   std::signal(SIGPIPE, SIG_IGN);
-  SilenceGrpc();
+  SetUpGrpc();
   const absl::StatusOr<ParsedFlags> flags = ParseDaemonFlags(arguments);
   absl::Status status = flags.status();
   if (status.ok() && flags->text.has_value()) {

@@ -28,7 +28,7 @@ TestServer::TestServer(const ServerOptions& options, storage::MemoryFileSystem* 
     own_disk_ = std::make_unique<storage::MemoryFileSystem>();
     disk_ = own_disk_.get();
   }
-  SilenceGrpc();
+  SetUpGrpc();
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(disk_, options, seed, [this](const absl::Status&) { failed_.Notify(); });
   SLIP_CHECK_OK(server.status());
