@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "nlohmann/json.hpp"
 #include "tests/bench/child_process.h"
@@ -241,4 +242,8 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace slipstream::bench
 
-int main(int argc, char** argv) { return slipstream::bench::Run(argc, argv); }
+int main(int argc, char** argv) {
+  // As slipstreamd does.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  return slipstream::bench::Run(argc, argv);
+}
