@@ -155,6 +155,7 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"keys", DescribeKeys(status)});
   table.AddRow({"data", Escape(status.data_directory())});
   table.AddRow({"log", DescribeLog(status)});
+  table.AddRow({"io", Escape(status.io_path())});
   table.AddRow({"sync", Escape(status.sync_policy())});
   table.AddRow({"memory", absl::StrCat("KeyDir ", FormatBytes(status.keydir_bytes()),
                                        ", Merkle tree ", FormatBytes(status.tree_bytes()))});
@@ -183,6 +184,7 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["node_id"] = Hex(status.node_id());
   json["actor"] = Hex(status.actor());
   json["data_directory"] = status.data_directory();
+  json["io_path"] = status.io_path();
   json["sync_policy"] = status.sync_policy();
   json["key_count"] = status.key_count();
   json["tombstone_count"] = status.tombstone_count();

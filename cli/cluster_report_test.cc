@@ -53,6 +53,7 @@ v1::StatusResponse SomeStatus() {
   status.set_node_id(0xabc);
   status.set_actor(0xdef);
   status.set_data_directory("./slipstream-data");
+  status.set_io_path("buffered (tmpfs is memory)");
   status.set_sync_policy("always");
   status.set_key_count(12345);
   status.set_tombstone_count(1);
@@ -82,6 +83,7 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "keys      12,345, and 1 deleted\n"
             "data      ./slipstream-data\n"
             "log       2 segments, 64 MiB; LSN 1,000 written, 999 durable\n"
+            "io        buffered (tmpfs is memory)\n"
             "sync      always\n"
             "memory    KeyDir 1 MiB, Merkle tree 1.5 KiB\n"
             "repair    2 sessions, 7 round trips, 2 KiB of metadata\n"

@@ -42,6 +42,7 @@ struct RawFlags {
   std::string node_name;
   std::string gossip_interval = "1s";
   std::string sync = "always";
+  std::string direct_io = "auto";
   std::string log_format = "text";
   uint64_t value_bytes_max = storage::Limits{}.value_bytes_max;
   uint64_t segment_bytes = storage::Options{}.segment_bytes;
@@ -72,6 +73,10 @@ void AddFlags(CLI::App& app, RawFlags& raw) {
                  "interval:MS (at most so much later), none (when the system sees fit).\n"
                  "Default: always")
       ->type_name("POLICY");
+  app.add_option("--direct-io", raw.direct_io,
+                 "Whether the log passes the page cache by: auto (where the file system can),\n"
+                 "off.\nDefault: auto")
+      ->type_name("MODE");
   app.add_option("--value-bytes-max", raw.value_bytes_max,
                  "Longest value that a client may put, up to 8388608.\nDefault: 1048576")
       ->type_name("BYTES");
@@ -230,6 +235,11 @@ absl::StatusOr<DaemonOptions> Interpret(const RawFlags& raw) {
   SLIP_RETURN_IF_ERROR(ParseGossipInterval(raw.gossip_interval, server));
   SLIP_RETURN_IF_ERROR(ParseSync(raw.sync, server));
   SLIP_RETURN_IF_ERROR(SetStorage(raw, server.replica.storage));
+  if (raw.direct_io != "auto" && raw.direct_io != "off") {
+    return Invalid("--direct-io", absl::StrCat("\"", raw.direct_io, "\" must be auto or off"));
+  }
+  options.direct_io =
+      raw.direct_io == "off" ? storage::DirectIo::kNever : storage::DirectIo::kWherePossible;
   if (raw.log_format != "text" && raw.log_format != "json") {
     return Invalid("--log-format", absl::StrCat("\"", raw.log_format, "\" must be text or json"));
   }

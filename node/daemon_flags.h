@@ -12,6 +12,7 @@
 #include "absl/types/optional.h"
 #include "node/log.h"
 #include "node/server.h"
+#include "storage/posix_file_system.h"
 
 namespace slipstream::node {
 
@@ -24,6 +25,7 @@ struct DaemonOptions {
   ServerOptions server;
   LogFormat log_format = LogFormat::kText;
   bool insecure_allow_remote = false;
+  storage::DirectIo direct_io = storage::DirectIo::kWherePossible;
 };
 
 struct ParsedFlags {

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/options.h"
+#include "storage/posix_file_system.h"
 
 namespace slipstream::node {
 namespace {
@@ -43,16 +44,18 @@ TEST(DaemonFlagsTest, DefaultsAreASingleLocalNode) {
   EXPECT_EQ(options.server.replica.gossip_interval, absl::Seconds(1));
   EXPECT_EQ(options.server.replica.storage.sync, storage::SyncPolicy::kAlways);
   EXPECT_EQ(options.server.replica.storage.on_damage, storage::OnDamage::kRefuse);
+  EXPECT_EQ(options.direct_io, storage::DirectIo::kWherePossible);
   EXPECT_EQ(options.log_format, LogFormat::kText);
   EXPECT_OK(CheckListenReach(options));
 }
 
 TEST(DaemonFlagsTest, ReadsEveryFlag) {
-  ASSERT_OK_AND_ASSIGN(const DaemonOptions options,
-                       Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
-                              "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
-                              "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
-                              "--value-bytes-max=8388608", "--segment-bytes", "16777216"}));
+  ASSERT_OK_AND_ASSIGN(
+      const DaemonOptions options,
+      Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
+             "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
+             "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
+             "--direct-io=off", "--value-bytes-max=8388608", "--segment-bytes", "16777216"}));
   EXPECT_EQ(options.server.listen.port, 7401);
   EXPECT_EQ(options.server.data_directory, "/d");
   EXPECT_THAT(options.server.replica.peers, ElementsAre("b:7402", "[::1]:7403"));
@@ -60,6 +63,7 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
   EXPECT_EQ(options.server.replica.gossip_interval, absl::Milliseconds(200));
   EXPECT_EQ(options.server.replica.storage.sync, storage::SyncPolicy::kInterval);
   EXPECT_EQ(options.server.sync_interval, absl::Milliseconds(100));
+  EXPECT_EQ(options.direct_io, storage::DirectIo::kNever);
   EXPECT_EQ(options.log_format, LogFormat::kJson);
   EXPECT_EQ(options.server.replica.storage.limits.value_bytes_max, 8u << 20);
   EXPECT_EQ(options.server.replica.storage.segment_bytes, 16u << 20);
@@ -92,6 +96,7 @@ TEST(DaemonFlagsTest, SaysWhatIsWrongInOneLine) {
   ExpectRefused("--sync=interval", "interval:MS");
   ExpectRefused("--sync=interval:0", "interval:MS");
   ExpectRefused("--sync=interval:60001", "interval:MS");
+  ExpectRefused("--direct-io=on", "--direct-io: \"on\" must be auto or off");
   ExpectRefused("--log-format=xml", "--log-format");
   ExpectRefused("--value-bytes-max=0", "--value-bytes-max");
   ExpectRefused("--value-bytes-max=8388609", "--value-bytes-max");
@@ -126,8 +131,9 @@ TEST(DaemonFlagsTest, RemoteAddressMustBeAskedFor) {
 TEST(DaemonFlagsTest, HelpShowsAllFlagsAndExamples) {
   ASSERT_OK_AND_ASSIGN(const ParsedFlags help, ParseDaemonFlags({"--help"}));
   ASSERT_TRUE(help.text.has_value());
-  for (const char* word : {"--listen", "--data-dir", "--peers", "--node-name", "--gossip-interval",
-                           "--sync", "--log-format", "--insecure-allow-remote", "Examples:"}) {
+  for (const char* word :
+       {"--listen", "--data-dir", "--peers", "--node-name", "--gossip-interval", "--sync",
+        "--direct-io", "--log-format", "--insecure-allow-remote", "Examples:"}) {
     EXPECT_THAT(*help.text, HasSubstr(word));
   }
   ASSERT_OK_AND_ASSIGN(const ParsedFlags version, ParseDaemonFlags({"--version"}));

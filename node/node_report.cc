@@ -11,6 +11,7 @@
 #include "base/program_version.h"
 #include "node/real_clock.h"
 #include "storage/engine.h"
+#include "storage/file_system.h"
 
 namespace slipstream::node {
 namespace {
@@ -86,6 +87,7 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_segment_count(stats.segment_count);
   message.set_log_bytes(stats.log_bytes);
   message.set_keydir_bytes(stats.keydir_bytes);
+  message.set_io_path(storage::DescribeIoPath(stats.io_path));
   message.set_tree_bytes(replica.tree().memory_bytes());
   message.set_uptime_ms(absl::ToInt64Milliseconds(SteadyNow() - serving.started_at));
   message.set_hlc(engine.last_hlc());

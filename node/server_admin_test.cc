@@ -62,6 +62,7 @@ TEST_F(ServerAdminTest, StatusTellsWhatTheNodeIs) {
   EXPECT_EQ(status.actor(), static_cast<uint64_t>(engine.actor()));
   EXPECT_EQ(status.data_directory(), "/data");
   EXPECT_EQ(status.sync_policy(), "always");
+  EXPECT_EQ(status.io_path(), "direct");
   EXPECT_EQ(status.key_count(), 1u);
   EXPECT_EQ(status.tombstone_count(), 1u);
   EXPECT_EQ(status.damaged_key_count(), 0u);

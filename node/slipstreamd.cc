@@ -31,6 +31,8 @@
 #include "node/log.h"
 #include "node/node_report.h"
 #include "node/server.h"
+#include "storage/engine.h"
+#include "storage/file_system.h"
 #include "storage/posix_file_system.h"
 
 namespace slipstream::node {
@@ -101,7 +103,7 @@ void Refuse(const absl::Status& status) {
 }
 
 // The line that tells people and scripts that the node serves, and where.
-void PrintReady(Server& server, const ServerOptions& options) {
+void PrintReady(Server& server, const ServerOptions& options, const storage::IoPath& io_path) {
   storage::Lsn lsn = 0;
   const NodeSummary summary = server.replica().Summary(&lsn);
   std::error_code ignored;
@@ -114,7 +116,8 @@ void PrintReady(Server& server, const ServerOptions& options) {
   const std::string line = absl::StrCat(
       "slipstreamd listening on ", ToString(server.endpoint()), " node=", summary.name,
       " actor=", IdToHex(static_cast<uint64_t>(summary.actor)), " data=", directory.string(),
-      " sync=", sync, " keys=", summary.key_count, " root=", base::ToHex(summary.root), "\n");
+      " sync=", sync, " io=", io_path.direct ? "direct" : "buffered", " keys=", summary.key_count,
+      " root=", base::ToHex(summary.root), "\n");
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);
 }
@@ -136,7 +139,7 @@ int Leave(Server& server, LeaveEvent::Cause cause, Log& log) {
 
 int Serve(const DaemonOptions& options, LeaveEvent& leave) {
   Log log(options.log_format, options.server.replica.name);
-  storage::PosixFileSystem fs;
+  storage::PosixFileSystem fs(options.direct_io);
   const absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(&fs, options.server, absl::Uniform<uint64_t>(absl::BitGen()),
                     [&log, &leave](const absl::Status& status) {
@@ -153,7 +156,12 @@ int Serve(const DaemonOptions& options, LeaveEvent& leave) {
   for (const std::string& sentence : RecoveryInWords(replica.engine().recovery_report())) {
     log.Write(LogLevel::kWarning, "recovery", sentence);
   }
-  PrintReady(**server, options.server);
+  const storage::IoPath io_path = replica.engine().stats().io_path;
+  if (!io_path.direct) {
+    log.Write(LogLevel::kInfo, "buffered_io", "the log goes through the page cache",
+              {{"why", io_path.why_buffered}});
+  }
+  PrintReady(**server, options.server, io_path);
   return Leave(**server, leave.Wait(), log);
 }
 

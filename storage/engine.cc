@@ -48,8 +48,7 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
   if (current.entry->tombstone || IsExpired(*current.entry, now)) return result;
   if (current.record.key != key) return ReadResult{};  // Another key with the same key_id.
   result.found = true;
-  result.value = std::move(current.bytes);
-  result.value.erase(0, kRecordHeaderBytes + key.size());
+  result.value = std::string(current.record.value);
   return result;
 }
 
@@ -82,11 +81,14 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
     current.entry = located->entry;
     if (!log_->IsDurable(located->location)) current.lsn = log_->appended_lsn();
     if (located->entry.tombstone && tombstones == Tombstones::kSkip) return current;
-    current.bytes.resize(located->entry.record_bytes);
-    absl::Status status = log_->Read(located->location, current.bytes.size(), current.bytes.data());
+    absl::StatusOr<LogBytes> bytes = log_->Read(located->location, located->entry.record_bytes);
+    absl::Status status = bytes.status();
     // A file that ends too early is damage like any other; a device that fails is not.
     if (!status.ok() && !absl::IsOutOfRange(status)) return status;
-    if (status.ok()) status = CheckRecord(located->entry, current);
+    if (status.ok()) {
+      current.bytes = *std::move(bytes);
+      status = CheckRecord(located->entry, current);
+    }
     if (status.ok()) return current;
     if (Quarantine(*located)) return RecordDamaged(located->location, status.message());
   }
@@ -96,10 +98,10 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
 
 // Decodes current.bytes into current.record and compares it with what the KeyDir says.
 absl::Status Engine::Impl::CheckRecord(const Entry& entry, Current& current) const {
-  SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes));
+  SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes->view()));
   const RecordView& record = current.record;
   const RecordType type = entry.tombstone ? RecordType::kDelete : RecordType::kPut;
-  if (record.bytes() != current.bytes.size() || record.header.type != type ||
+  if (record.bytes() != current.bytes->count || record.header.type != type ||
       record.version() != entry.version || base::KeyIdOf(record.key) != entry.key_id) {
     return absl::DataLossError(absl::StrFormat("another record stands here, of version %s",
                                                base::ToString(record.version())));
@@ -139,6 +141,7 @@ EngineStats Engine::Impl::stats() {
       .keydir_bytes = keydir.bytes,
       .flush_count = log.frame_count,
       .sync_count = log.sync_count,
+      .io_path = log.io_path.value_or(io_path_),
   };
 }
 

@@ -69,6 +69,7 @@ struct EngineStats {
   uint64_t keydir_bytes = 0;  // Memory of the KeyDir, all overhead counted.
   uint64_t flush_count = 0;   // Frames written.
   uint64_t sync_count = 0;
+  IoPath io_path;  // Of the log.
 };
 
 // Thread-safe: a lock per stripe of 8 shards (a shard is the first byte of key_id), then one for

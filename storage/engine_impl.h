@@ -70,7 +70,8 @@ class Engine::Impl {
   // The current record of a key, read and checked.
   struct Current {
     absl::optional<Entry> entry;  // nullopt: there is none.
-    std::string bytes;            // What `record` points into; empty for a tombstone not asked for.
+    // What `record` points into; nullopt for a tombstone not asked for.
+    absl::optional<LogBytes> bytes;
     RecordView record;
     Lsn lsn = 0;
   };
@@ -111,6 +112,7 @@ class Engine::Impl {
   std::unique_ptr<DirectoryLock> lock_;
   Identity identity_;
   RecoveryReport report_;
+  IoPath io_path_;  // As found by Open; segments may know better.
 
   base::HybridClock clock_{0};
   std::atomic<uint64_t> last_tx_id_{0};

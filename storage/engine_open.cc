@@ -1,6 +1,7 @@
 // The beginning and the end of an engine's life: the directory, its identity, recovery, Close.
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -163,6 +164,10 @@ absl::Status Engine::Impl::Recover(base::Random* rng) {
                                .frame_bytes_target = options_.frame_bytes_target,
                                .unflushed_bytes_max = options_.unflushed_bytes_max};
   log_ = std::make_unique<Log>(fs_, directory_, log_options, rng->Fork(), std::move(recovery.tail));
+  // Until there is a segment, the identity shows what the file system does here.
+  SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<File> identity_file,
+                        fs_->OpenDirect(JoinPath(directory_, kIdentityFileName), OpenMode::kRead));
+  io_path_ = identity_file->io_path();
   return absl::OkStatus();
 }
 

@@ -5,6 +5,10 @@
 
 namespace slipstream::storage {
 
+std::string DescribeIoPath(const IoPath& path) {
+  return path.direct ? "direct" : absl::StrCat("buffered (", path.why_buffered, ")");
+}
+
 std::string JoinPath(absl::string_view directory, absl::string_view name) {
   if (absl::EndsWith(directory, "/")) return absl::StrCat(directory, name);
   return absl::StrCat(directory, "/", name);

@@ -18,6 +18,19 @@
 
 namespace slipstream::storage {
 
+// What addresses, offsets and lengths of all transfers of a file opened for direct I/O are
+// multiples of. No device that is in use demands more; one that did would get buffered I/O.
+inline constexpr size_t kDirectAlignment = 4096;
+
+// How a file's bytes travel: between the caller's memory and the device, or through the page cache.
+struct IoPath {
+  bool direct = false;
+  std::string why_buffered;  // Empty if direct.
+};
+
+// Returns "direct", or "buffered" and why in brackets.
+std::string DescribeIoPath(const IoPath& path);
+
 // An open file. Reads are thread-safe against everything; of the other calls, one at a time.
 class File {
  public:
@@ -38,6 +51,9 @@ class File {
 
   // Returns the file's length in bytes.
   virtual absl::StatusOr<uint64_t> Size() const = 0;
+
+  // The same as long as the file is open.
+  virtual IoPath io_path() const = 0;
 };
 
 // Held while a process owns a directory; let go when destroyed, or when the process dies.
@@ -61,6 +77,12 @@ class FileSystem {
   // the new handle. NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED (descriptors,
   // space) or UNAVAILABLE (device).
   virtual absl::StatusOr<std::unique_ptr<File>> Open(absl::string_view path, OpenMode mode) = 0;
+
+  // The same for direct I/O, or for buffered I/O where that cannot be had: File::io_path(). In
+  // either case the caller must align everything to kDirectAlignment (INVALID_ARGUMENT or
+  // UNAVAILABLE otherwise), and SyncData is needed as ever: the device has a cache of its own.
+  virtual absl::StatusOr<std::unique_ptr<File>> OpenDirect(absl::string_view path,
+                                                           OpenMode mode) = 0;
 
   // Creates `path` and its missing parents, all durable; OK if it is a directory already.
   virtual absl::Status CreateDirectory(absl::string_view path) = 0;

@@ -175,11 +175,17 @@ void Log::UseNextSegment() {
   prepared_.pop_front();
 }
 
-absl::Status Log::Read(const Location& location, size_t count, char* destination) {
+absl::StatusOr<LogBytes> Log::Read(const Location& location, size_t count) const {
+  const size_t start = location.offset % kPageBytes;
+  const size_t pages_bytes = (start + count + kPageBytes - 1) / kPageBytes * kPageBytes;
+  LogBytes bytes{.pages = AlignedBuffer(pages_bytes), .start = start, .count = count};
   const bool written = PositionOf(location) < written_position_.load(std::memory_order_acquire);
-  if (!written && ReadFromFrames(location, count, destination)) return absl::OkStatus();
-  // If it was in no frame, it has been written meanwhile.
-  return FindFile(location.segment_number)->Read(location.offset, count, destination);
+  if (!written && ReadFromFrames(location, count, bytes.pages.data() + start)) return bytes;
+  // If it was in no frame, it has been written meanwhile. No frame shares a page with another, so
+  // these pages do not change under the read.
+  SLIP_RETURN_IF_ERROR(FindFile(location.segment_number)
+                           ->Read(location.offset - start, pages_bytes, bytes.pages.data()));
+  return bytes;
 }
 
 bool Log::ReadFromFrames(const Location& location, size_t count, char* destination) const {
@@ -272,6 +278,11 @@ LogStats Log::stats() const {
   absl::MutexLock segments_lock(&segments_mutex_);
   stats.segment_count = segments_.size() + prepared_.size();
   stats.log_bytes += log_bytes_;
+  if (!prepared_.empty()) {
+    stats.io_path = prepared_.back()->file->io_path();
+  } else if (!segments_.empty()) {
+    stats.io_path = segments_.back()->file->io_path();
+  }
   return stats;
 }
 

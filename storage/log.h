@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "base/random.h"
 #include "storage/aligned_buffer.h"
@@ -76,11 +77,21 @@ struct PendingRecord {
   size_t bytes() const { return kRecordHeaderBytes + key.size() + value.size(); }
 };
 
+// Bytes of the log, in the pages that were read for them.
+struct LogBytes {
+  AlignedBuffer pages;
+  size_t start = 0;
+  size_t count = 0;
+
+  absl::string_view view() const { return pages.view().substr(start, count); }
+};
+
 struct LogStats {
   uint64_t segment_count = 0;
   uint64_t log_bytes = 0;
   uint64_t frame_count = 0;
   uint64_t sync_count = 0;
+  absl::optional<IoPath> io_path;  // Of the newest segment; nullopt if there is none.
 };
 
 // Thread-safe.
@@ -106,9 +117,9 @@ class Log {
   // UNAVAILABLE (ENGINE_FAILED).
   absl::StatusOr<Lsn> TryAppend(absl::Span<PendingRecord> records) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Copies the `count` bytes at `location`, which must lie in one appended record, to
-  // `destination`. Errors as File::Read.
-  absl::Status Read(const Location& location, size_t count, char* destination)
+  // Returns the `count` bytes (not 0) at `location`, which must lie in one appended record: from
+  // memory, or by one read of exactly the pages that they touch. Errors as File::Read.
+  absl::StatusOr<LogBytes> Read(const Location& location, size_t count) const
       ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
 
   enum class Mode { kWrite, kSync };

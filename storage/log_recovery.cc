@@ -10,6 +10,7 @@
 #include "base/coding.h"
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "storage/aligned_buffer.h"
 #include "storage/ceilings.h"
 #include "storage/segment.h"
 #include "storage/segment_scan.h"
@@ -57,15 +58,16 @@ class Recovery {
     FoundSegment found{.segment = std::make_unique<Segment>(),
                        .path = JoinPath(directory_, SegmentFileName(number))};
     found.segment->number = number;
-    SLIP_ASSIGN_OR_RETURN(found.segment->file, fs_->Open(found.path, OpenMode::kReadWrite));
+    SLIP_ASSIGN_OR_RETURN(found.segment->file, fs_->OpenDirect(found.path, OpenMode::kReadWrite));
     SLIP_ASSIGN_OR_RETURN(const uint64_t size, found.segment->file->Size());
     found.segment->bytes = size / kPageBytes * kPageBytes;
     if (number > UINT32_MAX || found.segment->bytes > kSegmentBytesMax) {
       return Foreign(found.path, "a segment of a number or length that this program never writes");
     }
     if (found.segment->bytes == 0) return Foreign(found.path, "too short for a segment");
-    std::string page(kPageBytes, '\0');
-    SLIP_RETURN_IF_ERROR(found.segment->file->Read(0, page.size(), page.data()));
+    AlignedBuffer buffer(kPageBytes);
+    SLIP_RETURN_IF_ERROR(found.segment->file->Read(0, kPageBytes, buffer.data()));
+    const absl::string_view page = buffer.view();
     found.has_our_magic = base::LoadLittle<uint64_t>(page.data()) == kSegmentMagic || IsZero(page);
     absl::StatusOr<SegmentHeader> header = DecodeSegmentHeader(page);
     if (absl::IsFailedPrecondition(header.status())) {
@@ -95,8 +97,9 @@ class Recovery {
   absl::Status SetUnusedApart() {
     while (!found_.empty() && !found_.back().header.has_value()) {
       FoundSegment& last = found_.back();
-      SLIP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(last));
-      if (!IsZero(absl::string_view(bytes).substr(kPageBytes))) return absl::OkStatus();
+      SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(last));
+      const absl::string_view bytes = buffer.view();
+      if (!IsZero(bytes.substr(kPageBytes))) return absl::OkStatus();
       const bool usable = IsZero(bytes) && last.segment->bytes == options_.segment_bytes;
       if (usable) {
         std::vector<std::unique_ptr<Segment>>& prepared = result_.tail.prepared;
@@ -110,10 +113,10 @@ class Recovery {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<std::string> ReadAll(const FoundSegment& found) const {
-    std::string bytes(found.segment->bytes, '\0');
-    SLIP_RETURN_IF_ERROR(found.segment->file->Read(0, bytes.size(), bytes.data()));
-    return bytes;
+  absl::StatusOr<AlignedBuffer> ReadAll(const FoundSegment& found) const {
+    AlignedBuffer buffer(found.segment->bytes);
+    SLIP_RETURN_IF_ERROR(found.segment->file->Read(0, buffer.capacity(), buffer.data()));
+    return buffer;
   }
 
   // The header after `index` that says where `index` ends, if there is one.
@@ -125,7 +128,8 @@ class Recovery {
 
   absl::Status Read(size_t index) {
     const FoundSegment& found = found_[index];
-    SLIP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(found));
+    SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found));
+    const absl::string_view bytes = buffer.view();
     SLIP_ASSIGN_OR_RETURN(SegmentExpectation expectation, Expect(index, bytes));
     NoteGap(found.segment->number, expectation.first_lsn);
     absl::Status status;

@@ -50,9 +50,9 @@ class LogTest : public ::testing::Test {
   }
 
   std::string Read(const Location& location, size_t count) {
-    std::string bytes(count, '\0');
-    EXPECT_OK(log_->Read(location, count, bytes.data()));
-    return bytes;
+    const absl::StatusOr<LogBytes> bytes = log_->Read(location, count);
+    EXPECT_OK(bytes);
+    return std::string(bytes->view());
   }
 
   MemoryFileSystem fs_;
@@ -86,6 +86,33 @@ TEST_F(LogTest, ReadsFromMemoryAndFromDiskAreTheSame) {
   EXPECT_FALSE(log_->IsDurable(first));
   ASSERT_OK(log_->Flush(Log::Mode::kSync));
   EXPECT_TRUE(log_->IsDurable(first));
+}
+
+TEST_F(LogTest, ReadsFromDiskTakeOneCallForExactlyTheirPages) {
+  ASSERT_OK(log_->EnsureRoom(9000));
+  Append(kValueOfAPage);
+  const Location to_the_end = location_;
+  Append(4096);
+  const Location across = location_;
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  const auto reads = [this] { return fs_.call_count(MemoryFileSystem::Operation::kRead); };
+  const uint64_t reads_before = reads();
+  ASSERT_OK_AND_ASSIGN(const LogBytes one_page, log_->Read(to_the_end, 83 + kValueOfAPage));
+  EXPECT_EQ(reads(), reads_before + 1);
+  EXPECT_EQ(one_page.pages.capacity(), kPageBytes);
+  ASSERT_OK_AND_ASSIGN(const LogBytes two_pages, log_->Read(across, 83 + 4096));
+  EXPECT_EQ(reads(), reads_before + 2);
+  EXPECT_EQ(two_pages.pages.capacity(), 2 * kPageBytes);
+  EXPECT_EQ(two_pages.view().substr(80), "key" + std::string(4096, 'v'));
+}
+
+TEST_F(LogTest, TellsTheWayToTheDevice) {
+  EXPECT_FALSE(log_->stats().io_path.has_value());
+  ASSERT_OK(log_->EnsureRoom(93));
+  ASSERT_TRUE(log_->stats().io_path.has_value());
+  EXPECT_EQ(DescribeIoPath(*log_->stats().io_path), "direct");
+  Append(10);  // Now no segment is prepared.
+  EXPECT_EQ(DescribeIoPath(*log_->stats().io_path), "direct");
 }
 
 TEST_F(LogTest, FrameIsFilledToTheLastByteAndNotBeyond) {

@@ -43,11 +43,16 @@ absl::Status DiskFull(absl::string_view path) {
 class MemoryFile : public File {
  public:
   MemoryFile(MemoryFileSystem* fs, std::string path, std::shared_ptr<MemoryFileSystem::Inode> inode,
-             uint64_t life)
-      : fs_(fs), path_(std::move(path)), inode_(std::move(inode)), life_(life) {}
+             uint64_t life, IoPath io_path)
+      : fs_(fs),
+        path_(std::move(path)),
+        inode_(std::move(inode)),
+        life_(life),
+        io_path_(std::move(io_path)) {}
 
   absl::Status Read(uint64_t offset, size_t count, char* destination) const override {
     absl::MutexLock lock(&fs_->mutex_);
+    SLIP_RETURN_IF_ERROR(CheckAligned(offset, {destination, count}));
     SLIP_RETURN_IF_ERROR(Enter(MemoryFileSystem::Operation::kRead));
     if (offset + count > inode_->bytes) {
       return absl::OutOfRangeError(absl::StrFormat("read %s: %d bytes at %d, but it ends at %d",
@@ -68,6 +73,7 @@ class MemoryFile : public File {
 
   absl::Status Write(uint64_t offset, absl::string_view bytes) override {
     absl::MutexLock lock(&fs_->mutex_);
+    SLIP_RETURN_IF_ERROR(CheckAligned(offset, bytes));
     if (absl::Status status = Enter(MemoryFileSystem::Operation::kWrite); !status.ok()) {
       if (life_ == fs_->life_) {
         fs_->WriteInode(*inode_, offset, bytes.substr(0, bytes.size() / 2)).IgnoreError();
@@ -98,7 +104,20 @@ class MemoryFile : public File {
     return inode_->bytes;
   }
 
+  IoPath io_path() const override { return io_path_; }
+
  private:
+  // Refuses what the kernel would refuse of a file opened for direct I/O.
+  absl::Status CheckAligned(uint64_t offset, absl::string_view memory) const {
+    const auto address = reinterpret_cast<uintptr_t>(memory.data());
+    const bool aligned = (offset | memory.size() | address) % kDirectAlignment == 0;
+    if (!io_path_.direct || aligned) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: %d bytes at %d to or from %p: not "
+                        "aligned",
+                        path_, memory.size(), offset, static_cast<const void*>(memory.data())));
+  }
+
   absl::Status Enter(MemoryFileSystem::Operation operation) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(fs_->mutex_) {
     if (life_ != fs_->life_) {
@@ -111,6 +130,7 @@ class MemoryFile : public File {
   const std::string path_;
   const std::shared_ptr<MemoryFileSystem::Inode> inode_;
   const uint64_t life_;
+  const IoPath io_path_;
 };
 
 class MemoryDirectoryLock : public DirectoryLock {
@@ -159,6 +179,16 @@ std::shared_ptr<MemoryFileSystem::Inode> MemoryFileSystem::FindInode(absl::strin
 
 absl::StatusOr<std::unique_ptr<File>> MemoryFileSystem::Open(absl::string_view path,
                                                              OpenMode mode) {
+  return OpenFile(path, mode, {.why_buffered = "not asked for"});
+}
+
+absl::StatusOr<std::unique_ptr<File>> MemoryFileSystem::OpenDirect(absl::string_view path,
+                                                                   OpenMode mode) {
+  return OpenFile(path, mode, {.direct = true});
+}
+
+absl::StatusOr<std::unique_ptr<File>> MemoryFileSystem::OpenFile(absl::string_view path,
+                                                                 OpenMode mode, IoPath io_path) {
   absl::MutexLock lock(&mutex_);
   SLIP_RETURN_IF_ERROR(Enter(Operation::kOpen, path));
   std::shared_ptr<Inode> inode = FindInode(path);
@@ -175,7 +205,8 @@ absl::StatusOr<std::unique_ptr<File>> MemoryFileSystem::Open(absl::string_view p
   }
   if (inode == nullptr) return absl::NotFoundError(absl::StrFormat("open %s: no such file", path));
   std::erase_if(inode->unsynced, [](const auto& item) { return item.second.doomed; });
-  return std::make_unique<MemoryFile>(this, std::string(path), std::move(inode), life_);
+  return std::make_unique<MemoryFile>(this, std::string(path), std::move(inode), life_,
+                                      std::move(io_path));
 }
 
 absl::Status MemoryFileSystem::CreateDirectory(absl::string_view path) {

@@ -59,6 +59,8 @@ class MemoryFileSystem : public FileSystem {
   MemoryFileSystem& operator=(const MemoryFileSystem&) = delete;
 
   absl::StatusOr<std::unique_ptr<File>> Open(absl::string_view path, OpenMode mode) override;
+  // Transfers that are not aligned fail with INVALID_ARGUMENT and do nothing.
+  absl::StatusOr<std::unique_ptr<File>> OpenDirect(absl::string_view path, OpenMode mode) override;
   absl::Status CreateDirectory(absl::string_view path) override;
   absl::StatusOr<std::vector<std::string>> ListDirectory(absl::string_view path) override;
   absl::Status Rename(absl::string_view from, absl::string_view to) override;
@@ -129,6 +131,8 @@ class MemoryFileSystem : public FileSystem {
   };
   enum class Fate { kGone, kKept, kTorn };
 
+  absl::StatusOr<std::unique_ptr<File>> OpenFile(absl::string_view path, OpenMode mode,
+                                                 IoPath io_path);
   // Counts a call and returns what it must fail with, if a fault is due.
   absl::Status Enter(Operation operation, absl::string_view path)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

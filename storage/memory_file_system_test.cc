@@ -17,6 +17,7 @@ namespace {
 
 using base::testing::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
 class MemoryFileSystemTest : public ::testing::Test {
@@ -197,6 +198,30 @@ TEST_F(MemoryFileSystemTest, CountsCalls) {
   ASSERT_OK(file->Write(0, "x"));
   EXPECT_EQ(fs_.call_count(), before + 2);
   EXPECT_EQ(fs_.call_count(MemoryFileSystem::Operation::kWrite), 1u);
+}
+
+TEST_F(MemoryFileSystemTest, DirectFilesRefuseWhatIsNotAligned) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file, fs_.OpenDirect("/d/f", OpenMode::kCreate));
+  EXPECT_EQ(DescribeIoPath(file->io_path()), "direct");
+  alignas(kDirectAlignment) char memory[2 * kDirectAlignment] = {};
+  const auto bytes = [&memory](size_t start, size_t count) {
+    return absl::string_view(memory + start, count);
+  };
+  const auto refused = StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not aligned"));
+  ASSERT_OK(file->Write(kDirectAlignment, bytes(0, kDirectAlignment)));
+  EXPECT_THAT(file->Write(512, bytes(0, kDirectAlignment)), refused);
+  EXPECT_THAT(file->Write(0, bytes(512, kDirectAlignment)), refused);
+  EXPECT_THAT(file->Write(0, bytes(0, 512)), refused);
+  ASSERT_OK(file->Read(0, 2 * kDirectAlignment, memory));
+  EXPECT_THAT(file->Read(512, kDirectAlignment, memory), refused);
+  EXPECT_THAT(file->Read(0, kDirectAlignment, memory + 512), refused);
+  EXPECT_THAT(file->Read(0, 512, memory), refused);
+}
+
+TEST_F(MemoryFileSystemTest, OtherFilesTakeAnyAlignment) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file, fs_.Open("/d/f", OpenMode::kCreate));
+  EXPECT_EQ(DescribeIoPath(file->io_path()), "buffered (not asked for)");
+  EXPECT_OK(file->Write(3, "abc"));
 }
 
 }  // namespace

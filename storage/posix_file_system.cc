@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "storage/direct_io.h"
 
 namespace slipstream::storage {
 namespace {
@@ -103,8 +104,8 @@ class PosixDirectoryLock : public DirectoryLock {
 
 class PosixFile : public File {
  public:
-  PosixFile(std::string path, Descriptor descriptor)
-      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+  PosixFile(std::string path, Descriptor descriptor, IoPath io_path)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)), io_path_(std::move(io_path)) {}
 
   absl::Status Read(uint64_t offset, size_t count, char* destination) const override {
     size_t done = 0;
@@ -148,9 +149,12 @@ class PosixFile : public File {
     return static_cast<uint64_t>(found.st_size);
   }
 
+  IoPath io_path() const override { return io_path_; }
+
  private:
   const std::string path_;
   const Descriptor descriptor_;
+  const IoPath io_path_;
 };
 
 int FlagsOf(OpenMode mode) {
@@ -165,15 +169,31 @@ int FlagsOf(OpenMode mode) {
   return O_RDONLY;
 }
 
+// Opens `path` and drops its clean cached pages: after a failed sync in an earlier life they need
+// not be on the disk, and recovery must see what is. Advice only, so its failure changes nothing.
+absl::StatusOr<Descriptor> OpenCold(const std::string& path, OpenMode mode) {
+  SLIP_ASSIGN_OR_RETURN(Descriptor descriptor, OpenDescriptor(path, FlagsOf(mode)));
+  ::posix_fadvise(descriptor.get(), 0, 0, POSIX_FADV_DONTNEED);
+  return descriptor;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<File>> PosixFileSystem::Open(absl::string_view path, OpenMode mode) {
   std::string owned(path);
-  SLIP_ASSIGN_OR_RETURN(Descriptor descriptor, OpenDescriptor(owned, FlagsOf(mode)));
-  // Drop clean cached pages: after a failed sync in an earlier life they need not be on the disk,
-  // and recovery must see what is. Advice only, so its failure changes nothing.
-  ::posix_fadvise(descriptor.get(), 0, 0, POSIX_FADV_DONTNEED);
-  return std::make_unique<PosixFile>(std::move(owned), std::move(descriptor));
+  SLIP_ASSIGN_OR_RETURN(Descriptor descriptor, OpenCold(owned, mode));
+  return std::make_unique<PosixFile>(std::move(owned), std::move(descriptor),
+                                     IoPath{.why_buffered = "not asked for"});
+}
+
+absl::StatusOr<std::unique_ptr<File>> PosixFileSystem::OpenDirect(absl::string_view path,
+                                                                  OpenMode mode) {
+  std::string owned(path);
+  SLIP_ASSIGN_OR_RETURN(Descriptor descriptor, OpenCold(owned, mode));
+  std::string why_buffered =
+      direct_io_ == DirectIo::kNever ? "switched off" : MakeDirect(descriptor.get());
+  IoPath io_path{.direct = why_buffered.empty(), .why_buffered = std::move(why_buffered)};
+  return std::make_unique<PosixFile>(std::move(owned), std::move(descriptor), std::move(io_path));
 }
 
 absl::Status PosixFileSystem::CreateDirectory(absl::string_view path) {

@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -38,6 +41,14 @@ class PosixFileSystemTest : public ::testing::Test {
   }
 
   std::string Path(absl::string_view name) const { return JoinPath(root_, name); }
+
+  // Where the file system of the tests has no direct I/O, it says why, and the rest of a test about
+  // it has no object.
+  static bool IsDirect(const File& file) {
+    const IoPath io_path = file.io_path();
+    EXPECT_EQ(io_path.direct, io_path.why_buffered.empty());
+    return io_path.direct;
+  }
 
   PosixFileSystem fs_;
   std::string root_;
@@ -117,27 +128,104 @@ TEST_F(PosixFileSystemTest, FullDeviceSaysSo) {
   EXPECT_EQ(base::ReasonOf(status), base::kReasonDiskFull);
 }
 
-TEST_F(PosixFileSystemTest, EngineKeepsItsAccountOnARealDisk) {
-  const std::string directory = Path("store");
-  base::Random rng(1);
-  const Options options = testing::SmallOptions();
-  for (int life = 0; life < 3; ++life) {
-    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
-                         Engine::Open(&fs_, directory, options, &rng, nullptr));
-    EXPECT_EQ(engine->appended_lsn(), static_cast<Lsn>(life) * 30);
-    EXPECT_EQ(engine->recovery_report().clean, life == 2);
-    for (int i = 0; i < 30; ++i) {
-      const std::string key = absl::StrCat("key", i);
-      const std::string value = absl::StrCat(std::string(500, 'v'), life);
-      const Mutation put{.key = key, .value = value};
-      ASSERT_OK(engine->Write({put}, Atomicity::kEach, testing::Noon()));
+// A page of 'p' to write, and room to read into.
+struct Page {
+  alignas(kDirectAlignment) char bytes[kDirectAlignment];
+  Page() { std::fill(std::begin(bytes), std::end(bytes), 'p'); }
+  absl::string_view view() const { return {bytes, sizeof(bytes)}; }
+};
+
+TEST_F(PosixFileSystemTest, DirectFilesHoldWhatWasWritten) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file,
+                       fs_.OpenDirect(Path("f"), OpenMode::kCreate));
+  if (!IsDirect(*file)) return;
+  Page page;
+  ASSERT_OK(file->Write(kDirectAlignment, page.view()));
+  ASSERT_OK(file->SyncData());
+  Page read;
+  ASSERT_OK(file->Read(0, kDirectAlignment, read.bytes));
+  EXPECT_EQ(read.view(), std::string(kDirectAlignment, '\0'));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> again,
+                       fs_.OpenDirect(Path("f"), OpenMode::kRead));
+  EXPECT_TRUE(again->io_path().direct);
+  ASSERT_OK(again->Read(kDirectAlignment, kDirectAlignment, read.bytes));
+  EXPECT_EQ(read.view(), page.view());
+}
+
+TEST_F(PosixFileSystemTest, DirectReadsAreRefusedWithoutAlignment) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file,
+                       fs_.OpenDirect(Path("f"), OpenMode::kCreate));
+  if (!IsDirect(*file)) return;
+  Page page;
+  ASSERT_OK(file->Write(0, page.view()));
+  EXPECT_THAT(file->Read(1, 100, page.bytes), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_F(PosixFileSystemTest, DirectReadsBeyondAnEndWithinAPageSaySo) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<File> file, fs_.Open(Path("f"), OpenMode::kCreate));
+  ASSERT_OK(file->Write(0, std::string(5000, 'x')));
+  ASSERT_OK_AND_ASSIGN(file, fs_.OpenDirect(Path("f"), OpenMode::kRead));
+  Page pages[2];
+  ASSERT_OK(file->Read(0, kDirectAlignment, pages[0].bytes));
+  EXPECT_THAT(file->Read(0, 2 * kDirectAlignment, pages[0].bytes),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("it ends at 5000")));
+}
+
+TEST_F(PosixFileSystemTest, FilesAreBufferedUnlessAskedFor) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<File> file, fs_.Open(Path("f"), OpenMode::kCreate));
+  EXPECT_EQ(DescribeIoPath(file->io_path()), "buffered (not asked for)");
+  PosixFileSystem never(DirectIo::kNever);
+  ASSERT_OK_AND_ASSIGN(file, never.OpenDirect(Path("f"), OpenMode::kReadWrite));
+  EXPECT_EQ(DescribeIoPath(file->io_path()), "buffered (switched off)");
+}
+
+// The engine on each path, the way it went in its figures.
+class EnginePathTest : public PosixFileSystemTest {
+ protected:
+  void KeepsItsAccount(PosixFileSystem& fs, const std::string& directory,
+                       absl::string_view io_path) {
+    base::Random rng(1);
+    const Options options = testing::SmallOptions();
+    for (int life = 0; life < 3; ++life) {
+      ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                           Engine::Open(&fs, directory, options, &rng, nullptr));
+      EXPECT_EQ(engine->appended_lsn(), static_cast<Lsn>(life) * 30);
+      EXPECT_EQ(engine->recovery_report().clean, life == 2);
+      // The same before the first segment is made and after.
+      EXPECT_EQ(DescribeIoPath(engine->stats().io_path), io_path);
+      for (int i = 0; i < 30; ++i) {
+        const std::string key = absl::StrCat("key", i);
+        const std::string value = absl::StrCat(std::string(500, 'v'), life);
+        const Mutation put{.key = key, .value = value};
+        ASSERT_OK(engine->Write({put}, Atomicity::kEach, testing::Noon()));
+      }
+      ASSERT_OK(engine->Flush(Engine::FlushMode::kSync));
+      ASSERT_OK(engine->Maintain());
+      EXPECT_EQ(DescribeIoPath(engine->stats().io_path), io_path);
+      ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get("key7", testing::Noon()));
+      EXPECT_EQ(read.value, absl::StrCat(std::string(500, 'v'), life));
+      if (life == 1) ASSERT_OK(engine->Close());
     }
-    ASSERT_OK(engine->Flush(Engine::FlushMode::kSync));
-    ASSERT_OK(engine->Maintain());
-    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get("key7", testing::Noon()));
-    EXPECT_EQ(read.value, absl::StrCat(std::string(500, 'v'), life));
-    if (life == 1) ASSERT_OK(engine->Close());
   }
+};
+
+TEST_F(EnginePathTest, Direct) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> probe,
+                       fs_.OpenDirect(Path("probe"), OpenMode::kCreate));
+  if (!IsDirect(*probe)) return;
+  KeepsItsAccount(fs_, Path("store"), "direct");
+}
+
+TEST_F(EnginePathTest, BufferedWhenSwitchedOff) {
+  PosixFileSystem never(DirectIo::kNever);
+  KeepsItsAccount(never, Path("store"), "buffered (switched off)");
+}
+
+TEST_F(EnginePathTest, BufferedOnTmpfs) {
+  std::string root = "/dev/shm/posix.XXXXXX";
+  ASSERT_NE(::mkdtemp(root.data()), nullptr);
+  KeepsItsAccount(fs_, root, "buffered (tmpfs is memory)");
+  std::filesystem::remove_all(root);
 }
 
 }  // namespace

@@ -86,7 +86,8 @@ absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string
                                                     uint64_t number, uint64_t segment_bytes) {
   const std::string path = JoinPath(directory, SegmentFileName(number));
   const std::string temporary_path = TemporaryName(path);
-  SLIP_ASSIGN_OR_RETURN(std::unique_ptr<File> file, fs->Open(temporary_path, OpenMode::kCreate));
+  SLIP_ASSIGN_OR_RETURN(std::unique_ptr<File> file,
+                        fs->OpenDirect(temporary_path, OpenMode::kCreate));
   absl::Status status = WriteZeros(file.get(), segment_bytes);
   if (status.ok()) status = fs->Rename(temporary_path, path);
   if (!status.ok()) {

@@ -42,6 +42,7 @@ struct SegmentHeader {
 };
 inline constexpr size_t kSegmentHeaderBytes = 96;
 
+static_assert(kPageBytes % kDirectAlignment == 0, "pages travel by direct I/O");
 static_assert(sizeof(SegmentHeader) == kSegmentHeaderBytes);
 static_assert(std::has_unique_object_representations_v<SegmentHeader>, "no padding on disk");
 static_assert(std::is_trivially_copyable_v<SegmentHeader>);
@@ -74,7 +75,8 @@ absl::optional<uint64_t> ParseSegmentFileName(absl::string_view name);
 // Returns the name under which a file is made whole before it is renamed to `name`.
 std::string TemporaryName(absl::string_view name);
 
-// Creates the file of segment `number`, full of zeros and durable, in `directory`. On error removes
+// Creates the file of segment `number`, full of zeros and durable, in `directory`, and returns it
+// open for direct I/O. On error removes
 // what it made, if it can, so that a full disk gets its space back.
 absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string_view directory,
                                                     uint64_t number, uint64_t segment_bytes);
