@@ -16,11 +16,13 @@ inline constexpr uint64_t kHlcCeiling = 0xffff'ffff'ffff'0000;
 // Where this node's clock is beyond it, it takes no more writes: a minute before the ceiling, more
 // than all writes under way can use up.
 inline constexpr uint64_t kClockCeiling = kHlcCeiling - (uint64_t{1} << 32);
-// The greatest sequence of another node's dot: what is above it no node's own dots use up.
-inline constexpr uint64_t kSequenceCeiling = uint64_t{1} << 63;
+// The greatest sequence of a dot, as the KeyDir has 48 bits for it: a million writes a second use
+// it up in nine years, in one shard of 256.
+inline constexpr uint64_t kSequenceCeiling = (uint64_t{1} << 48) - 1;
 
-// One segment's length, bounded so that an offset fits 32 bits with room to spare.
+// One segment's length and the last segment's number: a location fits 56 bits in the KeyDir.
 inline constexpr uint64_t kSegmentBytesMax = 1 << 30;
+inline constexpr uint64_t kSegmentNumberMax = (1 << 26) - 1;
 inline constexpr uint32_t kFrameBytesTargetMin = 4096;
 inline constexpr uint32_t kFrameBytesTargetMax = 64 << 20;
 inline constexpr uint64_t kUnflushedBytesCeiling = 1 << 30;

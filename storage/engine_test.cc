@@ -304,8 +304,7 @@ TEST_F(EngineTest, ApplyRefusesWhatNoNodeWrites) {
   EXPECT_THAT(apply([](Record& r) { r.version.hlc = 0; }), refused);
   EXPECT_THAT(apply([](Record& r) { r.version.hlc = kHlcCeiling + 1; }), refused);
   EXPECT_THAT(apply([](Record& r) { r.sequence = 0; }), refused);
-  // Of this node's own actor, it would make the next dot wrap around to 0, which no reader takes.
-  EXPECT_THAT(apply([](Record& r) { r.sequence = UINT64_MAX; }), refused);
+  EXPECT_THAT(apply([](Record& r) { r.sequence = kSequenceCeiling + 1; }), refused);
   EXPECT_THAT(apply([](Record& r) { r.tombstone = true; }), refused);
   EXPECT_EQ(engine_->appended_lsn(), 0u);
   // Beyond this node's settings but below the ceilings: another node's settings may be larger.
@@ -327,6 +326,21 @@ TEST_F(EngineTest, WriteIsRefusedWhereVersionsEndAndNotTakenAndThenUnreadable) {
   Open();
   EXPECT_EQ(Value("key"), "value");
   EXPECT_EQ(Value("other"), "value");
+}
+
+TEST_F(EngineTest, WriteIsRefusedWhereDotsEnd) {
+  ASSERT_OK(Put("key", "first"));
+  Record record = RecordOf("key", "second", base::HlcFromTime(Noon()) + 100);
+  record.version.actor = engine_->actor();
+  record.sequence = kSequenceCeiling - 1;
+  ASSERT_OK(engine_->Apply({record}, Atomicity::kEach, Noon()));
+  ASSERT_OK(Put("key", "last"));
+  EXPECT_THAT(Put("key", "beyond"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no dots left")));
+  Sync();
+  Open();
+  EXPECT_EQ(Value("key"), "last");
+  EXPECT_THAT(Put("key", "beyond"), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_F(EngineTest, ExpiryBeyondWhatASignedNumberHoldsIsFarAway) {

@@ -85,6 +85,19 @@ absl::Status CheckClock(base::Hlc last) {
       "the clock is at 0x%016x, beyond 0x%016x: there are no versions left", last, kClockCeiling));
 }
 
+// Refuses to give the dots that `key_ids` ask for beyond the last sequence.
+absl::Status CheckDots(absl::Span<const base::KeyId> key_ids, KeyDir::Exclusive& locked) {
+  for (const base::KeyId& key_id : key_ids) {
+    const uint64_t last = locked.shard(key_id.shard()).last_sequence;
+    if (last + key_ids.size() > kSequenceCeiling) {
+      return absl::FailedPreconditionError(
+          absl::StrFormat("shard %d is at sequence %d of %d: this actor has no dots left",
+                          key_id.shard(), last, kSequenceCeiling));
+    }
+  }
+  return absl::OkStatus();
+}
+
 base::Version VersionOf(const RecordHeader& header) {
   return {.hlc = header.hlc, .actor = base::ActorId{header.actor}};
 }
@@ -154,6 +167,7 @@ absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutat
 absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
                                             KeyDir::Exclusive& locked) {
   SLIP_RETURN_IF_ERROR(CheckClock(std::max(clock_.last(), base::HlcFromTime(now))));
+  SLIP_RETURN_IF_ERROR(CheckDots(batch.key_ids, locked));
   for (size_t i = 0; i < batch.key_ids.size(); ++i) {
     PendingRecord& record = batch.records[i];
     record.header.hlc = clock_.Next(now);

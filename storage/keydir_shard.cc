@@ -1,96 +1,88 @@
 #include "storage/keydir_shard.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
-#include "base/coding.h"
+#include "storage/ceilings.h"
+#include "storage/record.h"
 
 namespace slipstream::storage {
-
-// One entry in 80 bytes.
-struct KeyDirShard::PackedEntry {
-  base::KeyId key_id;
-  base::ValueDigest value_digest;
-  base::Hlc hlc;
-  uint64_t sequence;
-  uint64_t expires_at_ms;
-  Location location;
-  uint32_t record_bytes;
-  uint16_t actor_index;
-  bool tombstone;
-  bool damaged;
-};
-
-// A sorted array that grows in small steps: half a step is wasted on average.
-struct KeyDirShard::Bucket {
-  PackedEntry* entries = nullptr;
-  uint32_t count = 0;
-  uint32_t capacity = 0;
-
-  const PackedEntry* end() const { return entries + count; }
-};
-
 namespace {
 
-constexpr uint32_t kGrowthStep = 4;
-// One bucket is split per insertion while there are more entries than this per bucket: fewer, and
-// the buckets' own cost grows; more, and an insertion moves more bytes.
-constexpr uint64_t kEntriesPerBucketTarget = 16;
-// What the allocator keeps beside each array.
-constexpr uint64_t kAllocationOverheadBytes = 16;
-// Bits of a key_id that can choose a bucket.
-constexpr int kLevelMax = 48;
+// An unsigned number in `kBytes` bytes, lowest first.
+template <size_t kBytes>
+struct PackedInt {
+  static constexpr uint64_t kMax = ~uint64_t{0} >> (64 - 8 * kBytes);
 
-// Returns the 64 bits of `key_id` after its shard byte, the first of them lowest.
-uint64_t ReversedBits(const base::KeyId& key_id) {
-  return __builtin_bitreverse64(base::LoadBig64(key_id.bytes.data() + 1));
-}
+  uint64_t get() const {
+    uint64_t value = 0;
+    std::memcpy(&value, bytes, kBytes);
+    return value;
+  }
+  void set(uint64_t value) {
+    SLIP_CHECK(value <= kMax);
+    std::memcpy(bytes, &value, kBytes);
+  }
 
-// Returns the low `count` bits of `bits` in reverse order.
-size_t ReverseLow(uint64_t bits, int count) {
-  return count == 0 ? 0 : __builtin_bitreverse64(bits) >> (64 - count);
-}
+  uint8_t bytes[kBytes];
+};
 
-// Returns the first `count` bits of `key_id` after its shard byte as a number, 0 <= count < 64.
-uint64_t LeadingBits(const base::KeyId& key_id, int count) {
-  return count == 0 ? 0 : base::LoadBig64(key_id.bytes.data() + 1) >> (64 - count);
-}
+// A segment number above an offset.
+constexpr int kOffsetBits = 30;
+constexpr int kSegmentNumberBits = 26;
+using PackedLocation = PackedInt<(kOffsetBits + kSegmentNumberBits) / 8>;
 
-bool IdBefore(const base::KeyId& a, const base::KeyId& b) {
-  return std::memcmp(a.bytes.data(), b.bytes.data(), base::kKeyIdBytes) < 0;
-}
+// Of an entry. Five bits are kept for dirty, flushing, shadow_counted and two of the CLOCK.
+enum Flag : uint8_t { kTombstone = 1, kDamaged = 2, kExpires = 4 };
 
 }  // namespace
 
-KeyDirShard::KeyDirShard() : buckets_(1) {
-  static_assert(sizeof(PackedEntry) == 80);
+struct KeyDirShard::PackedEntry {
+  uint8_t id_suffix[kIdSuffixBytes];
+  base::ValueDigest value_digest;
+  PackedInt<8> hlc;
+  PackedInt<6> sequence;
+  PackedLocation location;
+  PackedInt<3> record_bytes;
+  PackedInt<2> actor_index;
+  uint8_t flags;
+
+  bool has(Flag flag) const { return (flags & flag) != 0; }
+
+  // What must hold of it, here because only members may name the type.
+  static constexpr bool FitsCeilings() {
+    return kSequenceCeiling <= decltype(sequence)::kMax &&
+           kSegmentBytesMax <= uint64_t{1} << kOffsetBits &&
+           kSegmentNumberMax < uint64_t{1} << kSegmentNumberBits &&
+           kRecordHeaderBytes + kKeyBytesCeiling + kValueBytesCeiling <=
+               decltype(record_bytes)::kMax &&
+           kActorsPerShardMax - 1 <= decltype(actor_index)::kMax;
+  }
+};
+
+struct KeyDirShard::PackedExpiry {
+  uint8_t id_suffix[kIdSuffixBytes];
+  PackedInt<8> expires_at_ms;
+};
+
+KeyDirShard::KeyDirShard() : entries_(sizeof(PackedEntry)), expiries_(sizeof(PackedExpiry)) {
+  static_assert(sizeof(PackedEntry) == 66);
+  static_assert(alignof(PackedEntry) == 1 && alignof(PackedExpiry) == 1);
+  static_assert(sizeof(PackedExpiry) == 27);
   static_assert(std::is_trivially_copyable_v<PackedEntry>, "arrays of it are moved by realloc");
-}
-
-KeyDirShard::~KeyDirShard() {
-  for (Bucket& bucket : buckets_) std::free(bucket.entries);
-}
-
-size_t KeyDirShard::BucketIndex(const base::KeyId& key_id) const {
-  const uint64_t bits = ReversedBits(key_id);
-  const size_t index = bits & ((size_t{1} << level_) - 1);
-  return index < split_ ? bits & ((size_t{2} << level_) - 1) : index;
+  static_assert(std::is_trivially_copyable_v<PackedExpiry>);
+  static_assert(PackedEntry::FitsCeilings());
 }
 
 const KeyDirShard::PackedEntry* KeyDirShard::FindPacked(const base::KeyId& key_id) const {
-  const Bucket& bucket = buckets_[BucketIndex(key_id)];
-  const PackedEntry* const found = std::lower_bound(
-      bucket.entries, bucket.entries + bucket.count, key_id,
-      [](const PackedEntry& entry, const base::KeyId& id) { return IdBefore(entry.key_id, id); });
-  return found != bucket.end() && found->key_id == key_id ? found : nullptr;
+  return reinterpret_cast<const PackedEntry*>(entries_.Find(key_id));
 }
 
 KeyDirShard::PackedEntry* KeyDirShard::FindPacked(const base::KeyId& key_id) {
-  return const_cast<PackedEntry*>(static_cast<const KeyDirShard*>(this)->FindPacked(key_id));
+  return reinterpret_cast<PackedEntry*>(entries_.Find(key_id));
 }
 
 absl::optional<LocatedEntry> KeyDirShard::Find(const base::KeyId& key_id) const {
@@ -103,19 +95,25 @@ bool KeyDirShard::WouldTake(const base::KeyId& key_id, const base::Version& vers
   const PackedEntry* const found = FindPacked(key_id);
   if (found == nullptr) return true;
   const base::Version stored = VersionOf(*found);
-  return version > stored || (found->damaged && version == stored);
+  return version > stored || (found->has(kDamaged) && version == stored);
 }
 
 bool KeyDirShard::Upsert(const LocatedEntry& located) {
-  const PackedEntry packed = Pack(located);
-  if (PackedEntry* const found = FindPacked(located.entry.key_id); found != nullptr) {
-    if (!WouldTake(located.entry.key_id, located.entry.version)) return false;
-    Count(*found, -1);
-    *found = packed;
+  const base::KeyId& key_id = located.entry.key_id;
+  if (entries_.item_count() == 0) shard_byte_ = key_id.shard();
+  SLIP_CHECK(key_id.shard() == shard_byte_);
+  PackedEntry* packed = FindPacked(key_id);
+  bool had_expiry = false;
+  if (packed != nullptr) {
+    if (!WouldTake(key_id, located.entry.version)) return false;
+    had_expiry = packed->has(kExpires);
+    Count(*packed, -1);
   } else {
-    Insert(packed);
+    packed = reinterpret_cast<PackedEntry*>(entries_.Insert(key_id));
   }
-  Count(packed, +1);
+  Pack(located, *packed);
+  Count(*packed, +1);
+  SetExpiry(located.entry, had_expiry);
   return true;
 }
 
@@ -131,101 +129,29 @@ absl::Status KeyDirShard::Admit(base::ActorId actor) {
 
 bool KeyDirShard::MarkDamaged(const base::KeyId& key_id, const Location& location) {
   PackedEntry* const found = FindPacked(key_id);
-  if (found == nullptr || found->location != location) return false;
+  if (found == nullptr || Unpack(*found).location != location) return false;
   Count(*found, -1);
-  found->damaged = true;
+  found->flags |= kDamaged;
   Count(*found, +1);
   return true;
 }
 
 bool KeyDirShard::Visit(const base::KeyRange& range,
                         absl::FunctionRef<bool(const LocatedEntry&)> visit) const {
-  const uint64_t last_prefix = LeadingBits(range.last, level_);
-  for (uint64_t prefix = LeadingBits(range.first, level_); prefix <= last_prefix; ++prefix) {
-    const size_t index = ReverseLow(prefix, level_);
-    if (!VisitBucket(buckets_[index], range, visit)) return false;
-    // A split bucket kept the ids that go on with a 0; those with a 1 come after them.
-    if (index >= split_) continue;
-    if (!VisitBucket(buckets_[index + (size_t{1} << level_)], range, visit)) return false;
-  }
-  return true;
-}
-
-bool KeyDirShard::VisitBucket(const Bucket& bucket, const base::KeyRange& range,
-                              absl::FunctionRef<bool(const LocatedEntry&)> visit) const {
-  for (const PackedEntry* entry = bucket.entries; entry != bucket.end(); ++entry) {
-    if (IdBefore(entry->key_id, range.first)) continue;
-    if (IdBefore(range.last, entry->key_id)) return true;
-    if (!visit(Unpack(*entry))) return false;
-  }
-  return true;
+  return entries_.Visit(range, [this, visit](const char* item) {
+    return visit(Unpack(*reinterpret_cast<const PackedEntry*>(item)));
+  });
 }
 
 uint64_t KeyDirShard::bytes() const {
-  return sizeof(*this) + allocated_bytes_ + buckets_.capacity() * sizeof(Bucket) +
+  return sizeof(*this) + entries_.bytes() + expiries_.bytes() +
          actors_.capacity() * sizeof(base::ActorId);
 }
 
-void KeyDirShard::Insert(const PackedEntry& entry) {
-  Bucket& bucket = buckets_[BucketIndex(entry.key_id)];
-  if (bucket.count == bucket.capacity) {
-    if (bucket.capacity == 0) allocated_bytes_ += kAllocationOverheadBytes;
-    bucket.capacity += kGrowthStep;
-    allocated_bytes_ += kGrowthStep * sizeof(PackedEntry);
-    bucket.entries = static_cast<PackedEntry*>(
-        std::realloc(bucket.entries, bucket.capacity * sizeof(PackedEntry)));
-    SLIP_CHECK(bucket.entries != nullptr);
-  }
-  PackedEntry* position = bucket.entries + bucket.count;
-  while (position != bucket.entries && IdBefore(entry.key_id, position[-1].key_id)) --position;
-  std::memmove(position + 1, position,
-               static_cast<size_t>(bucket.entries + bucket.count - position) * sizeof(PackedEntry));
-  *position = entry;
-  ++bucket.count;
-  ++entry_count_;
-  if (entry_count_ > kEntriesPerBucketTarget * buckets_.size()) SplitOne();
-}
-
-void KeyDirShard::SplitOne() {
-  SLIP_CHECK(level_ < kLevelMax);
-  buckets_.emplace_back();
-  Bucket& lower = buckets_[split_];
-  Bucket& upper = buckets_.back();
-  // Sorted by id, those whose next bit is 1 are the end of the array.
-  const uint64_t next_bit = uint64_t{1} << level_;
-  PackedEntry* const boundary = std::partition_point(
-      lower.entries, lower.entries + lower.count, [next_bit](const PackedEntry& entry) {
-        return (ReversedBits(entry.key_id) & next_bit) == 0;
-      });
-  const uint32_t lower_count = static_cast<uint32_t>(boundary - lower.entries);
-  const uint32_t upper_count = lower.count - lower_count;
-  const auto replace = [this](Bucket& bucket, const PackedEntry* source, uint32_t count) {
-    bucket.count = count;
-    bucket.capacity = (count + kGrowthStep - 1) / kGrowthStep * kGrowthStep;
-    bucket.entries = nullptr;
-    if (count == 0) return;
-    bucket.entries = static_cast<PackedEntry*>(std::malloc(bucket.capacity * sizeof(PackedEntry)));
-    SLIP_CHECK(bucket.entries != nullptr);
-    std::memcpy(bucket.entries, source, count * sizeof(PackedEntry));
-    allocated_bytes_ += bucket.capacity * sizeof(PackedEntry) + kAllocationOverheadBytes;
-  };
-  PackedEntry* const whole = lower.entries;
-  if (whole != nullptr) {
-    allocated_bytes_ -= lower.capacity * sizeof(PackedEntry) + kAllocationOverheadBytes;
-  }
-  replace(upper, boundary, upper_count);
-  replace(lower, whole, lower_count);
-  std::free(whole);
-  if (++split_ == size_t{1} << level_) {
-    ++level_;
-    split_ = 0;
-  }
-}
-
-void KeyDirShard::Count(const PackedEntry& entry, int delta) {
-  if (entry.damaged) {
+void KeyDirShard::Count(const PackedEntry& packed, int delta) {
+  if (packed.has(kDamaged)) {
     damaged_count_ += delta;
-  } else if (entry.tombstone) {
+  } else if (packed.has(kTombstone)) {
     tombstone_count_ += delta;
   }
 }
@@ -237,41 +163,57 @@ uint16_t KeyDirShard::ActorIndex(base::ActorId actor) const {
   return static_cast<uint16_t>(actors_.rend() - found - 1);
 }
 
-KeyDirShard::PackedEntry KeyDirShard::Pack(const LocatedEntry& located) const {
+// Brings the expiry of `entry` up to date; `had_one` is whether its key has one so far.
+void KeyDirShard::SetExpiry(const Entry& entry, bool had_one) {
+  if (entry.expires_at_ms == 0) {
+    if (had_one) expiries_.Erase(entry.key_id);
+    return;
+  }
+  char* const item = had_one ? expiries_.Find(entry.key_id) : expiries_.Insert(entry.key_id);
+  SLIP_CHECK(item != nullptr);
+  reinterpret_cast<PackedExpiry*>(item)->expires_at_ms.set(entry.expires_at_ms);
+}
+
+// Fills in all but the id.
+void KeyDirShard::Pack(const LocatedEntry& located, PackedEntry& packed) const {
   const Entry& entry = located.entry;
-  return {
-      .key_id = entry.key_id,
-      .value_digest = entry.value_digest,
-      .hlc = entry.version.hlc,
-      .sequence = entry.sequence,
-      .expires_at_ms = entry.expires_at_ms,
-      .location = located.location,
-      .record_bytes = entry.record_bytes,
-      .actor_index = ActorIndex(entry.version.actor),
-      .tombstone = entry.tombstone,
-      .damaged = located.damaged,
-  };
+  const Location& location = located.location;
+  SLIP_CHECK(location.offset < kSegmentBytesMax);
+  packed.value_digest = entry.value_digest;
+  packed.hlc.set(entry.version.hlc);
+  packed.sequence.set(entry.sequence);
+  packed.location.set(uint64_t{location.segment_number} << kOffsetBits | location.offset);
+  packed.record_bytes.set(entry.record_bytes);
+  packed.actor_index.set(ActorIndex(entry.version.actor));
+  packed.flags =
+      static_cast<uint8_t>((entry.tombstone ? kTombstone : 0) | (located.damaged ? kDamaged : 0) |
+                           (entry.expires_at_ms != 0 ? kExpires : 0));
 }
 
 LocatedEntry KeyDirShard::Unpack(const PackedEntry& packed) const {
-  return {
-      .entry =
-          {
-              .key_id = packed.key_id,
-              .version = VersionOf(packed),
-              .sequence = packed.sequence,
-              .expires_at_ms = packed.expires_at_ms,
-              .value_digest = packed.value_digest,
-              .record_bytes = packed.record_bytes,
-              .tombstone = packed.tombstone,
-          },
-      .location = packed.location,
-      .damaged = packed.damaged,
-  };
+  LocatedEntry located;
+  Entry& entry = located.entry;
+  entry.key_id.bytes[0] = shard_byte_;
+  std::memcpy(entry.key_id.bytes.data() + 1, packed.id_suffix, kIdSuffixBytes);
+  entry.version = VersionOf(packed);
+  entry.sequence = packed.sequence.get();
+  if (packed.has(kExpires)) {
+    const char* const item = expiries_.Find(entry.key_id);
+    SLIP_CHECK(item != nullptr);
+    entry.expires_at_ms = reinterpret_cast<const PackedExpiry*>(item)->expires_at_ms.get();
+  }
+  entry.value_digest = packed.value_digest;
+  entry.record_bytes = static_cast<uint32_t>(packed.record_bytes.get());
+  entry.tombstone = packed.has(kTombstone);
+  const uint64_t location = packed.location.get();
+  located.location = {.segment_number = static_cast<uint32_t>(location >> kOffsetBits),
+                      .offset = static_cast<uint32_t>(location & ((1u << kOffsetBits) - 1))};
+  located.damaged = packed.has(kDamaged);
+  return located;
 }
 
 base::Version KeyDirShard::VersionOf(const PackedEntry& packed) const {
-  return {.hlc = packed.hlc, .actor = actors_[packed.actor_index]};
+  return {.hlc = packed.hlc.get(), .actor = actors_[packed.actor_index.get()]};
 }
 
 }  // namespace slipstream::storage

@@ -1,17 +1,13 @@
-// KeyDirShard: the entries of one shard in memory, in an order that serves points and ranges alike.
+// KeyDirShard: the entries of one shard in memory, packed by hand.
 //
-// Linear hashing whose hash is the key_id itself, its bits after the shard byte read backwards: at
-// level k there are 2^k buckets plus one for each bucket that is split already, and a bucket holds
-// exactly the ids with one prefix of k or k+1 bits. So a look-up is one bucket, a visit of a range
-// touches only the buckets of the range, and growth splits one bucket at a time: no long rehash.
-// Within a bucket entries are sorted. (Litwin, "Linear hashing", VLDB 1980.)
+// An entry takes 66 bytes in an IdTable, about 68 with all overhead. What few entries have, an
+// expiry, stands in a table beside it. How ids find their place is id_table.h's.
 #ifndef SLIPSTREAM_STORAGE_KEYDIR_SHARD_H_
 #define SLIPSTREAM_STORAGE_KEYDIR_SHARD_H_
 
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -20,10 +16,12 @@
 #include "base/key_id.h"
 #include "base/version.h"
 #include "storage/entry.h"
+#include "storage/id_table.h"
 
 namespace slipstream::storage {
 
-// Where a record stands: segment number and offset in its file. Grows with the log.
+// Where a record stands: segment number, up to kSegmentNumberMax, and offset in its file, below
+// kSegmentBytesMax. Grows with the log.
 struct Location {
   uint32_t segment_number = 0;
   uint32_t offset = 0;
@@ -45,7 +43,6 @@ inline constexpr size_t kActorsPerShardMax = 65'536;
 class KeyDirShard {
  public:
   KeyDirShard();
-  ~KeyDirShard();
   KeyDirShard(const KeyDirShard&) = delete;
   KeyDirShard& operator=(const KeyDirShard&) = delete;
 
@@ -55,7 +52,8 @@ class KeyDirShard {
   // not older and that is damaged.
   bool WouldTake(const base::KeyId& key_id, const base::Version& version) const;
 
-  // Stores `located` if WouldTake says so; returns whether it did. Its actor must be admitted.
+  // Stores `located` if WouldTake says so; returns whether it did. Its actor must be admitted, its
+  // id's shard byte that of all others, and its fields within ceilings.h.
   bool Upsert(const LocatedEntry& located);
 
   // Makes room for one more actor if need be. RESOURCE_EXHAUSTED beyond kActorsPerShardMax.
@@ -66,11 +64,11 @@ class KeyDirShard {
   bool MarkDamaged(const base::KeyId& key_id, const Location& location);
 
   // Calls `visit` for each entry of `range` in key_id order, damaged ones too, until it returns
-  // false; returns whether it never did.
+  // false; returns whether it never did. `range` lies in the shard or holds all of it.
   bool Visit(const base::KeyRange& range, absl::FunctionRef<bool(const LocatedEntry&)> visit) const;
 
   // Neither tombstones nor damaged.
-  uint64_t live_count() const { return entry_count_ - tombstone_count_ - damaged_count_; }
+  uint64_t live_count() const { return entries_.item_count() - tombstone_count_ - damaged_count_; }
   // Not damaged.
   uint64_t tombstone_count() const { return tombstone_count_; }
   uint64_t damaged_count() const { return damaged_count_; }
@@ -79,28 +77,22 @@ class KeyDirShard {
 
  private:
   struct PackedEntry;
-  struct Bucket;
+  struct PackedExpiry;
 
-  size_t BucketIndex(const base::KeyId& key_id) const;
   const PackedEntry* FindPacked(const base::KeyId& key_id) const;
   PackedEntry* FindPacked(const base::KeyId& key_id);
-  void Insert(const PackedEntry& entry);
-  void SplitOne();
-  void Count(const PackedEntry& entry, int delta);
+  void Count(const PackedEntry& packed, int delta);
   uint16_t ActorIndex(base::ActorId actor) const;
-  PackedEntry Pack(const LocatedEntry& located) const;
+  void SetExpiry(const Entry& entry, bool had_one);
+  void Pack(const LocatedEntry& located, PackedEntry& packed) const;
   LocatedEntry Unpack(const PackedEntry& packed) const;
   base::Version VersionOf(const PackedEntry& packed) const;
-  bool VisitBucket(const Bucket& bucket, const base::KeyRange& range,
-                   absl::FunctionRef<bool(const LocatedEntry&)> visit) const;
 
-  std::vector<Bucket> buckets_;  // 2^level_ + split_ of them.
-  int level_ = 0;
-  size_t split_ = 0;  // Buckets below this, of the first 2^level_, are split to level_ + 1.
-  uint64_t entry_count_ = 0;
+  IdTable entries_;
+  IdTable expiries_;  // Of those entries that expire.
+  uint8_t shard_byte_ = 0;
   uint64_t tombstone_count_ = 0;
   uint64_t damaged_count_ = 0;
-  uint64_t allocated_bytes_ = 0;  // Of the buckets' arrays.
   std::vector<base::ActorId> actors_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +9,7 @@
 #include "base/check.h"
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "storage/ceilings.h"
 #include "storage/segment.h"
 
 namespace slipstream::storage {
@@ -225,8 +225,10 @@ absl::Status Log::PrepareSegment(Retry retry) {
       ++no_space_call_count_ % kCallsPerRetry != 0) {
     return no_space_;
   }
-  if (next_segment_number_ > std::numeric_limits<uint32_t>::max()) {
-    return absl::ResourceExhaustedError("all 2^32 segment numbers are used up");
+  if (next_segment_number_ > kSegmentNumberMax) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "segment number %d, more than %d: a new directory, filled by its peers, starts at 1",
+        next_segment_number_, kSegmentNumberMax));
   }
   auto segment = std::make_unique<Segment>();
   segment->number = next_segment_number_;

@@ -61,7 +61,7 @@ class Recovery {
     SLIP_ASSIGN_OR_RETURN(found.segment->file, fs_->OpenDirect(found.path, OpenMode::kReadWrite));
     SLIP_ASSIGN_OR_RETURN(const uint64_t size, found.segment->file->Size());
     found.segment->bytes = size / kPageBytes * kPageBytes;
-    if (number > UINT32_MAX || found.segment->bytes > kSegmentBytesMax) {
+    if (number > kSegmentNumberMax || found.segment->bytes > kSegmentBytesMax) {
       return Foreign(found.path, "a segment of a number or length that this program never writes");
     }
     if (found.segment->bytes == 0) return Foreign(found.path, "too short for a segment");

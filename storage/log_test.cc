@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -11,6 +12,7 @@
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/ceilings.h"
 #include "storage/entry.h"
 #include "storage/frame.h"
 #include "storage/keydir_shard.h"
@@ -22,6 +24,8 @@ namespace slipstream::storage {
 namespace {
 
 using base::testing::IsOkAndHolds;
+using base::testing::StatusIs;
+using ::testing::HasSubstr;
 
 constexpr LogOptions kOptions{.node_id = 1,
                               .segment_bytes = 16384,
@@ -189,6 +193,17 @@ TEST_F(LogTest, TooMuchUnflushedIsFlushedByTheWriter) {
   Append(10);
   ASSERT_OK(log_->EnsureRoom(93));
   EXPECT_EQ(log_->stats().frame_count, 1u);
+}
+
+TEST_F(LogTest, SegmentNumbersEndWhereALocationCannotNameThem) {
+  LogTail tail{.next_segment_number = kSegmentNumberMax};
+  log_ = std::make_unique<Log>(&fs_, "/d", kOptions, base::Random(1), std::move(tail));
+  const uint64_t largest = log_->payload_bytes_max();
+  ASSERT_OK(log_->EnsureRoom(largest));
+  EXPECT_EQ(Append(largest - 83), 1u);
+  EXPECT_EQ(location_.segment_number, kSegmentNumberMax);
+  EXPECT_THAT(log_->EnsureRoom(93),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("segment number 67108864")));
 }
 
 TEST_F(LogTest, FramesBearWitnessToWhatWasDurable) {

@@ -25,6 +25,10 @@ absl::Status CheckChange(const RecordHeader& header) {
     return absl::DataLossError(absl::StrFormat("record with hlc 0x%016x", header.hlc));
   }
   if (header.sequence == 0) return absl::DataLossError("record without a dot");
+  if (header.sequence > kSequenceCeiling) {
+    return absl::DataLossError(
+        absl::StrFormat("record of sequence %d, more than %d", header.sequence, kSequenceCeiling));
+  }
   const bool is_delete = header.type == RecordType::kDelete;
   if (is_delete && (header.stored_bytes != 0 || header.value_digest != base::ValueDigest{})) {
     return absl::DataLossError("delete record with a value");

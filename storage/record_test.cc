@@ -106,6 +106,9 @@ TEST(RecordTest, RefusesWhatNoWriterWritesThoughTheChecksumHolds) {
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.hlc = 0; }), refused("hlc"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.hlc = kHlcCeiling + 1; }), refused("hlc"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.sequence = 0; }), refused("dot"));
+  EXPECT_OK(DecodeChanged([](RecordHeader& h) { h.sequence = kSequenceCeiling; }));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.sequence = kSequenceCeiling + 1; }),
+              refused("sequence 281474976710656"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType::kDelete; }),
               refused("delete record with a value"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType::kCommit; }),
