@@ -158,7 +158,11 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"io", Escape(status.io_path())});
   table.AddRow({"sync", Escape(status.sync_policy())});
   table.AddRow({"memory", absl::StrCat("KeyDir ", FormatBytes(status.keydir_bytes()),
-                                       ", Merkle tree ", FormatBytes(status.tree_bytes()))});
+                                       ", Merkle tree ", FormatBytes(status.tree_bytes()),
+                                       ", value cache ", FormatBytes(status.value_cache_bytes()))});
+  table.AddRow(
+      {"cache", absl::StrCat(FormatCount(status.value_cache_hit_count(), "hit", "hits"), ", ",
+                             FormatCount(status.value_cache_miss_count(), "miss", "misses"))});
   AddRepairRows(status.repair(), table);
   const v1::PushStats& push = status.push();
   table.AddRow(
@@ -192,6 +196,9 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["segment_count"] = status.segment_count();
   json["log_bytes"] = status.log_bytes();
   json["keydir_bytes"] = status.keydir_bytes();
+  json["value_cache_bytes"] = status.value_cache_bytes();
+  json["value_cache_hit_count"] = status.value_cache_hit_count();
+  json["value_cache_miss_count"] = status.value_cache_miss_count();
   json["tree_bytes"] = status.tree_bytes();
   json["uptime_ms"] = status.uptime_ms();
   json["hlc"] = Hex(status.hlc());

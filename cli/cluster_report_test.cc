@@ -61,6 +61,9 @@ v1::StatusResponse SomeStatus() {
   status.set_log_bytes(64 << 20);
   status.set_keydir_bytes(1 << 20);
   status.set_tree_bytes(1536);
+  status.set_value_cache_bytes(3 << 20);
+  status.set_value_cache_hit_count(2000);
+  status.set_value_cache_miss_count(1);
   status.set_uptime_ms(200'000);
   status.set_hlc(uint64_t{1'700'000'000'000} << 16 | 3);
   status.set_appended_lsn(1000);
@@ -85,7 +88,8 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "log       2 segments, 64 MiB; LSN 1,000 written, 999 durable\n"
             "io        buffered (tmpfs is memory)\n"
             "sync      always\n"
-            "memory    KeyDir 1 MiB, Merkle tree 1.5 KiB\n"
+            "memory    KeyDir 1 MiB, Merkle tree 1.5 KiB, value cache 3 MiB\n"
+            "cache     2,000 hits, 1 miss\n"
             "repair    2 sessions, 7 round trips, 2 KiB of metadata\n"
             "          fetched 1 record (100 B), sent 0 records (0 B)\n"
             "push      sent 5 records, dropped 0, received 0\n"

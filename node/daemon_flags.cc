@@ -46,6 +46,7 @@ struct RawFlags {
   std::string log_format = "text";
   uint64_t value_bytes_max = storage::Limits{}.value_bytes_max;
   uint64_t segment_bytes = storage::Options{}.segment_bytes;
+  uint64_t value_cache_bytes = storage::Options{}.value_cache_bytes;
   bool insecure_allow_remote = false;
   bool accept_data_loss = false;
 };
@@ -82,6 +83,11 @@ void AddFlags(CLI::App& app, RawFlags& raw) {
       ->type_name("BYTES");
   app.add_option("--segment-bytes", raw.segment_bytes,
                  "Length of a segment of the log, a multiple of 4096.\nDefault: 67108864")
+      ->type_name("BYTES");
+  app.add_option(
+         "--value-cache", raw.value_cache_bytes,
+         "Memory for values that were read, so that reading them again needs no disk; 0: none.\n"
+         "Default: 67108864")
       ->type_name("BYTES");
   app.add_option("--log-format", raw.log_format, "text or json, on stderr.\nDefault: text")
       ->type_name("FORMAT");
@@ -215,6 +221,11 @@ absl::Status SetStorage(const RawFlags& raw, storage::Options& options) {
   // One put is a batch too.
   limits.batch_bytes_max =
       std::max(limits.batch_bytes_max, limits.value_bytes_max + limits.key_bytes_max);
+  if (raw.value_cache_bytes > storage::kValueCacheBytesCeiling) {
+    return Invalid("--value-cache", absl::StrCat(raw.value_cache_bytes, " must be 0 to ",
+                                                 storage::kValueCacheBytesCeiling));
+  }
+  options.value_cache_bytes = raw.value_cache_bytes;
   options.segment_bytes = raw.segment_bytes;
   if (const absl::Status status = storage::ValidateOptions(options); !status.ok()) {
     return Invalid("--segment-bytes", status.message());

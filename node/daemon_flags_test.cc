@@ -55,7 +55,8 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
       Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
              "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
              "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
-             "--direct-io=off", "--value-bytes-max=8388608", "--segment-bytes", "16777216"}));
+             "--direct-io=off", "--value-bytes-max=8388608", "--segment-bytes", "16777216",
+             "--value-cache=0"}));
   EXPECT_EQ(options.server.listen.port, 7401);
   EXPECT_EQ(options.server.data_directory, "/d");
   EXPECT_THAT(options.server.replica.peers, ElementsAre("b:7402", "[::1]:7403"));
@@ -67,6 +68,7 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
   EXPECT_EQ(options.log_format, LogFormat::kJson);
   EXPECT_EQ(options.server.replica.storage.limits.value_bytes_max, 8u << 20);
   EXPECT_EQ(options.server.replica.storage.segment_bytes, 16u << 20);
+  EXPECT_EQ(options.server.replica.storage.value_cache_bytes, 0u);
   EXPECT_OK(storage::ValidateOptions(options.server.replica.storage));
 }
 
@@ -101,6 +103,7 @@ TEST(DaemonFlagsTest, SaysWhatIsWrongInOneLine) {
   ExpectRefused("--value-bytes-max=0", "--value-bytes-max");
   ExpectRefused("--value-bytes-max=8388609", "--value-bytes-max");
   ExpectRefused("--value-bytes-max=much", "--value-bytes-max");
+  ExpectRefused("--value-cache=1099511627777", "--value-cache");
   ExpectRefused("--segment-bytes=4096", "--segment-bytes");
   ExpectRefused("--segment-bytes=8388609", "--segment-bytes");
 }

@@ -88,6 +88,9 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_log_bytes(stats.log_bytes);
   message.set_keydir_bytes(stats.keydir_bytes);
   message.set_io_path(storage::DescribeIoPath(stats.io_path));
+  message.set_value_cache_bytes(stats.value_cache_bytes);
+  message.set_value_cache_hit_count(stats.value_cache_hit_count);
+  message.set_value_cache_miss_count(stats.value_cache_miss_count);
   message.set_tree_bytes(replica.tree().memory_bytes());
   message.set_uptime_ms(absl::ToInt64Milliseconds(SteadyNow() - serving.started_at));
   message.set_hlc(engine.last_hlc());

@@ -26,6 +26,7 @@ inline constexpr uint64_t kSegmentNumberMax = (1 << 26) - 1;
 inline constexpr uint32_t kFrameBytesTargetMin = 4096;
 inline constexpr uint32_t kFrameBytesTargetMax = 64 << 20;
 inline constexpr uint64_t kUnflushedBytesCeiling = 1 << 30;
+inline constexpr uint64_t kValueCacheBytesCeiling = uint64_t{1} << 40;
 
 }  // namespace slipstream::storage
 

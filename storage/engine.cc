@@ -41,7 +41,9 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
                                 "key of %d bytes, not 1 to %d", key.size(), kKeyBytesCeiling)),
                             base::kReasonKeySize);
   }
-  SLIP_ASSIGN_OR_RETURN(Current current, ReadCurrent(base::KeyIdOf(key), Tombstones::kSkip));
+  const base::KeyId key_id = base::KeyIdOf(key);
+  if (absl::optional<ReadResult> cached = GetCached(key_id, key, now)) return *std::move(cached);
+  SLIP_ASSIGN_OR_RETURN(Current current, ReadCurrent(key_id, Tombstones::kSkip));
   ReadResult result{.lsn = current.lsn};
   if (!current.entry.has_value()) return result;
   result.version = current.entry->version;
@@ -49,6 +51,24 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
   if (current.record.key != key) return ReadResult{};  // Another key with the same key_id.
   result.found = true;
   result.value = std::string(current.record.value);
+  value_cache_.Insert({.key_id = key_id, .location = current.location}, key, result.value);
+  return result;
+}
+
+// Reads `key` without a look at the log; nullopt if that takes one, or leads to an error.
+absl::optional<ReadResult> Engine::Impl::GetCached(const base::KeyId& key_id, absl::string_view key,
+                                                   absl::Time now) {
+  if (!value_cache_.is_on()) return absl::nullopt;
+  const absl::optional<LocatedEntry> located = keydir_.Find(key_id);
+  if (!located.has_value() || located->damaged || located->entry.tombstone ||
+      IsExpired(located->entry, now)) {
+    return absl::nullopt;
+  }
+  absl::optional<std::string> value =
+      value_cache_.Find({.key_id = key_id, .location = located->location}, key);
+  if (!value.has_value()) return absl::nullopt;
+  ReadResult result{.found = true, .value = *std::move(value), .version = located->entry.version};
+  if (!log_->IsDurable(located->location)) result.lsn = log_->appended_lsn();
   return result;
 }
 
@@ -79,6 +99,7 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
       return RecordDamaged(located->location, "the record was found damaged by an earlier read");
     }
     current.entry = located->entry;
+    current.location = located->location;
     if (!log_->IsDurable(located->location)) current.lsn = log_->appended_lsn();
     if (located->entry.tombstone && tombstones == Tombstones::kSkip) return current;
     absl::StatusOr<LogBytes> bytes = log_->Read(located->location, located->entry.record_bytes);
@@ -131,6 +152,7 @@ void Engine::Impl::VisitEntries(const base::KeyRange& range,
 
 EngineStats Engine::Impl::stats() {
   const KeyDirStats keydir = keydir_.stats();
+  const ValueCacheStats value_cache = value_cache_.stats();
   const LogStats log = log_->stats();
   return {
       .live_key_count = keydir.live_count,
@@ -139,6 +161,9 @@ EngineStats Engine::Impl::stats() {
       .segment_count = log.segment_count,
       .log_bytes = log.log_bytes,
       .keydir_bytes = keydir.bytes,
+      .value_cache_bytes = value_cache.bytes,
+      .value_cache_hit_count = value_cache.hit_count,
+      .value_cache_miss_count = value_cache.miss_count,
       .flush_count = log.frame_count,
       .sync_count = log.sync_count,
       .io_path = log.io_path.value_or(io_path_),

@@ -65,9 +65,12 @@ struct EngineStats {
   uint64_t tombstone_count = 0;
   uint64_t damaged_key_count = 0;  // Found damaged by a read; answered with DATA_LOSS.
   uint64_t segment_count = 0;
-  uint64_t log_bytes = 0;     // Of all segments, their unused part too.
-  uint64_t keydir_bytes = 0;  // Memory of the KeyDir, all overhead counted.
-  uint64_t flush_count = 0;   // Frames written.
+  uint64_t log_bytes = 0;          // Of all segments, their unused part too.
+  uint64_t keydir_bytes = 0;       // Memory of the KeyDir, all overhead counted.
+  uint64_t value_cache_bytes = 0;  // Memory of the value cache, all overhead counted.
+  uint64_t value_cache_hit_count = 0;
+  uint64_t value_cache_miss_count = 0;
+  uint64_t flush_count = 0;  // Frames written.
   uint64_t sync_count = 0;
   IoPath io_path;  // Of the log.
 };
@@ -111,6 +114,7 @@ class Engine {
   // Reads the value of `key`, hidden if it expired by `now`. DATA_LOSS (RECORD_DAMAGED) if its
   // record fails its checks: the key is then quarantined (out of VisitEntries, so the tree sees the
   // loss) until a Write or an Apply replaces it. INVALID_ARGUMENT, UNAVAILABLE (device).
+  // No disk read if the value cache holds it.
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
 
   // Reads the current record, tombstones and expired ones too, of `key_id`. NOT_FOUND; others as

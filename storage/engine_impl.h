@@ -31,6 +31,7 @@
 #include "storage/options.h"
 #include "storage/record.h"
 #include "storage/recovery_report.h"
+#include "storage/value_cache.h"
 
 namespace slipstream::storage {
 
@@ -73,6 +74,7 @@ class Engine::Impl {
     // What `record` points into; nullopt for a tombstone not asked for.
     absl::optional<LogBytes> bytes;
     RecordView record;
+    Location location;
     Lsn lsn = 0;
   };
   enum class Tombstones { kRead, kSkip };
@@ -99,6 +101,8 @@ class Engine::Impl {
 
   // Reading; engine.cc.
   absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones);
+  absl::optional<ReadResult> GetCached(const base::KeyId& key_id, absl::string_view key,
+                                       absl::Time now);
   absl::Status CheckRecord(const Entry& entry, Current& current) const;
   bool Quarantine(const LocatedEntry& located);
   void Notify(const base::KeyId& key_id);
@@ -117,6 +121,7 @@ class Engine::Impl {
   base::HybridClock clock_{0};
   std::atomic<uint64_t> last_tx_id_{0};
   KeyDir keydir_;
+  ValueCache value_cache_;
   std::unique_ptr<Log> log_;
 };
 

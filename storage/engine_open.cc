@@ -86,7 +86,11 @@ uint64_t NonZero(base::Random* rng) {
 
 Engine::Impl::Impl(FileSystem* fs, absl::string_view directory, const Options& options,
                    ChangeObserver* observer)
-    : fs_(fs), directory_(directory), options_(options), observer_(observer) {}
+    : fs_(fs),
+      directory_(directory),
+      options_(options),
+      observer_(observer),
+      value_cache_(options.value_cache_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Engine::Impl>> Engine::Impl::Open(FileSystem* fs,
                                                                  absl::string_view directory,

@@ -54,8 +54,10 @@ absl::Status ValidateOptions(const Options& options) {
       CheckBounds("segment_bytes", options.segment_bytes,
                   {.min = kPageBytes + FrameBytes(payload_bytes_max), .max = kSegmentBytesMax}));
   SLIP_RETURN_IF_ERROR(CheckPages("segment_bytes", options.segment_bytes));
-  return CheckBounds("unflushed_bytes_max", options.unflushed_bytes_max,
-                     {.min = 0, .max = kUnflushedBytesCeiling});
+  SLIP_RETURN_IF_ERROR(CheckBounds("unflushed_bytes_max", options.unflushed_bytes_max,
+                                   {.min = 0, .max = kUnflushedBytesCeiling}));
+  return CheckBounds("value_cache_bytes", options.value_cache_bytes,
+                     {.min = 0, .max = kValueCacheBytesCeiling});
 }
 
 }  // namespace slipstream::storage

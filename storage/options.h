@@ -44,6 +44,8 @@ struct Options {
   uint32_t frame_bytes_target = 1 << 20;
   // Bytes appended and not yet written to disk before Write flushes on its caller's thread.
   uint64_t unflushed_bytes_max = 8 << 20;
+  // Memory for values that were read; 0: none are kept. Values beyond a 512th of it never are.
+  uint64_t value_cache_bytes = 64 << 20;
 };
 
 // INVALID_ARGUMENT naming the first option that is out of range, its value and its bounds.

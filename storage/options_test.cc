@@ -64,5 +64,12 @@ TEST(OptionsTest, BoundsOfFramesAndUnflushedBytes) {
               Refused("unflushed_bytes_max"));
 }
 
+TEST(OptionsTest, BoundsOfTheValueCache) {
+  EXPECT_OK(Validate([](Options& o) { o.value_cache_bytes = 0; }));
+  EXPECT_OK(Validate([](Options& o) { o.value_cache_bytes = uint64_t{1} << 40; }));
+  EXPECT_THAT(Validate([](Options& o) { o.value_cache_bytes = (uint64_t{1} << 40) + 1; }),
+              Refused("value_cache_bytes"));
+}
+
 }  // namespace
 }  // namespace slipstream::storage
