@@ -49,6 +49,18 @@ std::string DescribeLog(const v1::StatusResponse& status) {
                       " written, ", FormatCount(status.durable_lsn()), " durable");
 }
 
+// "3 MiB written as 1 MiB (33 %)"
+std::string DescribeValues(const v1::StatusResponse& status) {
+  std::string text = absl::StrCat(FormatBytes(status.raw_value_bytes()), " written as ",
+                                  FormatBytes(status.stored_value_bytes()));
+  if (status.raw_value_bytes() > 0) {
+    const double ratio = static_cast<double>(status.stored_value_bytes()) /
+                         static_cast<double>(status.raw_value_bytes());
+    absl::StrAppendFormat(&text, " (%.0f %%)", 100 * ratio);
+  }
+  return text;
+}
+
 std::string DescribeClock(base::Hlc hlc) {
   const absl::Time time = base::TimeFromHlc(hlc);
   return absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M:%E3S UTC", time, absl::UTCTimeZone()),
@@ -156,6 +168,7 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"data", Escape(status.data_directory())});
   table.AddRow({"log", DescribeLog(status)});
   table.AddRow({"io", Escape(status.io_path())});
+  table.AddRow({"values", DescribeValues(status)});
   table.AddRow({"sync", Escape(status.sync_policy())});
   table.AddRow({"memory", absl::StrCat("KeyDir ", FormatBytes(status.keydir_bytes()),
                                        ", Merkle tree ", FormatBytes(status.tree_bytes()),
@@ -209,6 +222,8 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["repair"] = RepairJson(status.repair());
   json["push"] = PushJson(status.push());
   json["program_version"] = status.program_version();
+  json["raw_value_bytes"] = status.raw_value_bytes();
+  json["stored_value_bytes"] = status.stored_value_bytes();
   return json;
 }
 

@@ -43,6 +43,7 @@ struct RawFlags {
   std::string gossip_interval = "1s";
   std::string sync = "always";
   std::string direct_io = "auto";
+  std::string compression = "auto";
   std::string log_format = "text";
   uint64_t value_bytes_max = storage::Limits{}.value_bytes_max;
   uint64_t segment_bytes = storage::Options{}.segment_bytes;
@@ -89,6 +90,12 @@ void AddFlags(CLI::App& app, RawFlags& raw) {
          "Memory for values that were read, so that reading them again needs no disk; 0: none.\n"
          "Default: 67108864")
       ->type_name("BYTES");
+  app.add_option(
+         "--compression", raw.compression,
+         "How values are stored where that gains an eighth or more: auto (LZ4 or zstd, for\n"
+         "each value by what it gains), lz4, zstd; or none. Of new values only.\n"
+         "Default: auto")
+      ->type_name("POLICY");
   app.add_option("--log-format", raw.log_format, "text or json, on stderr.\nDefault: text")
       ->type_name("FORMAT");
   app.add_flag("--insecure-allow-remote", raw.insecure_allow_remote,
@@ -185,6 +192,21 @@ absl::Status ParseSync(const std::string& text, ServerOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status ParseCompression(const std::string& text, storage::Options& options) {
+  if (text == "auto") {
+    options.compression = storage::Compression::kAuto;
+  } else if (text == "none") {
+    options.compression = storage::Compression::kNone;
+  } else if (text == "lz4") {
+    options.compression = storage::Compression::kLz4;
+  } else if (text == "zstd") {
+    options.compression = storage::Compression::kZstd;
+  } else {
+    return Invalid("--compression", absl::StrCat("\"", text, "\" must be auto, none, lz4 or zstd"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ParseGossipInterval(const std::string& text, ServerOptions& options) {
   absl::Duration& interval = options.replica.gossip_interval;
   if (absl::ParseDuration(text, &interval) && interval >= kGossipIntervalMin &&
@@ -245,6 +267,7 @@ absl::StatusOr<DaemonOptions> Interpret(const RawFlags& raw) {
   SLIP_ASSIGN_OR_RETURN(server.replica.name, NodeName(raw.node_name, server.listen));
   SLIP_RETURN_IF_ERROR(ParseGossipInterval(raw.gossip_interval, server));
   SLIP_RETURN_IF_ERROR(ParseSync(raw.sync, server));
+  SLIP_RETURN_IF_ERROR(ParseCompression(raw.compression, server.replica.storage));
   SLIP_RETURN_IF_ERROR(SetStorage(raw, server.replica.storage));
   if (raw.direct_io != "auto" && raw.direct_io != "off") {
     return Invalid("--direct-io", absl::StrCat("\"", raw.direct_io, "\" must be auto or off"));

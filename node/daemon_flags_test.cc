@@ -45,6 +45,7 @@ TEST(DaemonFlagsTest, DefaultsAreASingleLocalNode) {
   EXPECT_EQ(options.server.replica.storage.sync, storage::SyncPolicy::kAlways);
   EXPECT_EQ(options.server.replica.storage.on_damage, storage::OnDamage::kRefuse);
   EXPECT_EQ(options.direct_io, storage::DirectIo::kWherePossible);
+  EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kAuto);
   EXPECT_EQ(options.log_format, LogFormat::kText);
   EXPECT_OK(CheckListenReach(options));
 }
@@ -55,8 +56,8 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
       Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
              "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
              "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
-             "--direct-io=off", "--value-bytes-max=8388608", "--segment-bytes", "16777216",
-             "--value-cache=0"}));
+             "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608",
+             "--segment-bytes", "16777216", "--value-cache=0"}));
   EXPECT_EQ(options.server.listen.port, 7401);
   EXPECT_EQ(options.server.data_directory, "/d");
   EXPECT_THAT(options.server.replica.peers, ElementsAre("b:7402", "[::1]:7403"));
@@ -65,11 +66,21 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
   EXPECT_EQ(options.server.replica.storage.sync, storage::SyncPolicy::kInterval);
   EXPECT_EQ(options.server.sync_interval, absl::Milliseconds(100));
   EXPECT_EQ(options.direct_io, storage::DirectIo::kNever);
+  EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kZstd);
   EXPECT_EQ(options.log_format, LogFormat::kJson);
   EXPECT_EQ(options.server.replica.storage.limits.value_bytes_max, 8u << 20);
   EXPECT_EQ(options.server.replica.storage.segment_bytes, 16u << 20);
   EXPECT_EQ(options.server.replica.storage.value_cache_bytes, 0u);
   EXPECT_OK(storage::ValidateOptions(options.server.replica.storage));
+}
+
+TEST(DaemonFlagsTest, KnowsEveryCompression) {
+  ASSERT_OK_AND_ASSIGN(DaemonOptions options, Parse({"--compression=auto"}));
+  EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kAuto);
+  ASSERT_OK_AND_ASSIGN(options, Parse({"--compression=none"}));
+  EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kNone);
+  ASSERT_OK_AND_ASSIGN(options, Parse({"--compression=lz4"}));
+  EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kLz4);
 }
 
 TEST(DaemonFlagsTest, PeersOrTheOperatorDecideAboutDamage) {
@@ -99,6 +110,8 @@ TEST(DaemonFlagsTest, SaysWhatIsWrongInOneLine) {
   ExpectRefused("--sync=interval:0", "interval:MS");
   ExpectRefused("--sync=interval:60001", "interval:MS");
   ExpectRefused("--direct-io=on", "--direct-io: \"on\" must be auto or off");
+  ExpectRefused("--compression=gzip", "\"gzip\" must be auto, none, lz4 or zstd");
+  ExpectRefused("--compression=", "--compression");
   ExpectRefused("--log-format=xml", "--log-format");
   ExpectRefused("--value-bytes-max=0", "--value-bytes-max");
   ExpectRefused("--value-bytes-max=8388609", "--value-bytes-max");
@@ -136,7 +149,8 @@ TEST(DaemonFlagsTest, HelpShowsAllFlagsAndExamples) {
   ASSERT_TRUE(help.text.has_value());
   for (const char* word :
        {"--listen", "--data-dir", "--peers", "--node-name", "--gossip-interval", "--sync",
-        "--direct-io", "--log-format", "--insecure-allow-remote", "Examples:"}) {
+        "--compression", "--direct-io", "--value-cache", "--log-format", "--insecure-allow-remote",
+         "Examples:"}) {
     EXPECT_THAT(*help.text, HasSubstr(word));
   }
   ASSERT_OK_AND_ASSIGN(const ParsedFlags version, ParseDaemonFlags({"--version"}));

@@ -102,6 +102,8 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   *message.mutable_repair() = ToProto(replica.repair_stats());
   *message.mutable_push() = ToProto(replica.push_stats());
   message.set_program_version(std::string(base::kProgramVersion));
+  message.set_raw_value_bytes(stats.raw_value_bytes);
+  message.set_stored_value_bytes(stats.stored_value_bytes);
   return message;
 }
 

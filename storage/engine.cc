@@ -11,6 +11,7 @@
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "storage/ceilings.h"
+#include "storage/compression.h"
 #include "storage/engine_impl.h"
 
 namespace slipstream::storage {
@@ -50,7 +51,7 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
   if (current.entry->tombstone || IsExpired(*current.entry, now)) return result;
   if (current.record.key != key) return ReadResult{};  // Another key with the same key_id.
   result.found = true;
-  result.value = std::string(current.record.value);
+  result.value = std::string(current.value());
   value_cache_.Insert({.key_id = key_id, .location = current.location}, key, result.value);
   return result;
 }
@@ -81,7 +82,7 @@ absl::StatusOr<Record> Engine::Impl::GetRecord(const base::KeyId& key_id, Lsn* l
   if (lsn != nullptr) *lsn = current.lsn;
   return Record{
       .key = std::string(current.record.key),
-      .value = std::string(current.record.value),
+      .value = std::string(current.value()),
       .version = current.entry->version,
       .sequence = current.entry->sequence,
       .expires_at_ms = current.entry->expires_at_ms,
@@ -117,7 +118,8 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
       absl::StrFormat("the record was replaced during each of %d reads", kReadAttemptsMax));
 }
 
-// Decodes current.bytes into current.record and compares it with what the KeyDir says.
+// Decodes current.bytes into current.record, compares it with what the KeyDir says, and
+// decompresses its value.
 absl::Status Engine::Impl::CheckRecord(const Entry& entry, Current& current) const {
   SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes->view()));
   const RecordView& record = current.record;
@@ -127,6 +129,8 @@ absl::Status Engine::Impl::CheckRecord(const Entry& entry, Current& current) con
     return absl::DataLossError(absl::StrFormat("another record stands here, of version %s",
                                                base::ToString(record.version())));
   }
+  if (record.header.codec == Codec::kNone) return absl::OkStatus();
+  SLIP_ASSIGN_OR_RETURN(current.raw, DecompressValue(record.header, record.value));
   return absl::OkStatus();
 }
 
@@ -167,6 +171,8 @@ EngineStats Engine::Impl::stats() {
       .flush_count = log.frame_count,
       .sync_count = log.sync_count,
       .io_path = log.io_path.value_or(io_path_),
+      .raw_value_bytes = raw_value_bytes_.load(std::memory_order_relaxed),
+      .stored_value_bytes = stored_value_bytes_.load(std::memory_order_relaxed),
   };
 }
 

@@ -405,6 +405,39 @@ TEST_F(EngineDamageTest, ReadNeverServesADamagedRecordUntilItIsReplaced) {
   EXPECT_EQ(AllEntries(*engine_).size(), 4u);
 }
 
+// A record whose own checksum holds, but whose value is not what its header tells: what a codec
+// that errs, or a writer that lies, leaves behind.
+TEST_F(EngineDamageTest, ReadNeverServesAValueThatDoesNotDecodeToWhatItsRecordTells) {
+  options_.compression = Compression::kLz4;
+  ASSERT_OK(Open());
+  Put("key", std::string(500, 'a'));
+  Sync();
+  const std::string good = fs_.Contents(SegmentPath(1));
+  const uint64_t offset = OffsetOfFrame(1) + kFrameHeaderBytes;
+  ASSERT_OK_AND_ASSIGN(const RecordView record,
+                       DecodeRecord(absl::string_view(good).substr(offset)));
+  ASSERT_EQ(record.header.codec, Codec::kLz4);
+  const Record healthy = *engine_->GetRecord(base::KeyIdOf("key"), nullptr);
+  RecordHeader header = record.header;
+  header.raw_bytes = 501;
+  header.crc32c = RecordCrc(header, record.key, record.value);
+  const absl::string_view bad(reinterpret_cast<const char*>(&header), sizeof(header));
+  for (size_t bit = 0; bit < bad.size() * 8; ++bit) {
+    const int difference = bad[bit / 8] ^ good[offset + bit / 8];
+    if ((difference >> (bit % 8) & 1) == 0) continue;
+    fs_.FlipBit(SegmentPath(1), offset + bit / 8, static_cast<int>(bit % 8));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const absl::StatusOr<ReadResult> read = engine_->Get("key", Noon());
+    EXPECT_THAT(read, StatusIs(absl::StatusCode::kDataLoss));
+    EXPECT_EQ(base::ReasonOf(read.status()), base::kReasonRecordDamaged);
+  }
+  EXPECT_EQ(engine_->stats().damaged_key_count, 1u);
+  EXPECT_TRUE(AllEntries(*engine_).empty());
+  ASSERT_OK(engine_->Apply({healthy}, Atomicity::kEach, Noon()));
+  EXPECT_EQ(Value("key"), std::string(500, 'a'));
+}
+
 TEST_F(EngineDamageTest, DamagedIdentityIsMadeAnewUnderANewActor) {
   WriteFrames(2);
   ASSERT_OK(Open());

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 
@@ -64,7 +65,10 @@ class Engine::Impl {
     absl::InlinedVector<base::KeyId, 2> key_ids;
     StripeMask stripes = 0;
     uint64_t payload_bytes = 0;
+    // What the values of `records` point into where compressed; a list, as its elements stay put.
+    std::list<std::string> compressed;
 
+    void Compress(PendingRecord& record, Compression policy);
     void Add(const PendingRecord& record, const base::KeyId& key_id);
     void AddCommit(uint64_t tx_id);
   };
@@ -75,7 +79,12 @@ class Engine::Impl {
     absl::optional<LogBytes> bytes;
     RecordView record;
     Location location;
+    std::string raw;  // The value, if it is stored compressed.
     Lsn lsn = 0;
+
+    absl::string_view value() const {
+      return record.header.codec == Codec::kNone ? record.value : absl::string_view(raw);
+    }
   };
   enum class Tombstones { kRead, kSkip };
 
@@ -120,6 +129,8 @@ class Engine::Impl {
 
   base::HybridClock clock_{0};
   std::atomic<uint64_t> last_tx_id_{0};
+  std::atomic<uint64_t> raw_value_bytes_{0};
+  std::atomic<uint64_t> stored_value_bytes_{0};
   KeyDir keydir_;
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;

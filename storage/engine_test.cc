@@ -50,7 +50,11 @@ class Listener : public ChangeObserver {
 
 class EngineTest : public ::testing::Test {
  protected:
-  void SetUp() override { Open(); }
+  void SetUp() override {
+    // These tests count bytes of records; engine_compression_test.cc has the others.
+    options_.compression = Compression::kNone;
+    Open();
+  }
 
   void Open() {
     engine_.reset();

@@ -10,6 +10,7 @@
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "storage/ceilings.h"
+#include "storage/compression.h"
 #include "storage/engine_impl.h"
 
 namespace slipstream::storage {
@@ -104,6 +105,16 @@ base::Version VersionOf(const RecordHeader& header) {
 
 }  // namespace
 
+// Replaces the value of `record` by its compressed form if the policy has one for it.
+void Engine::Impl::Batch::Compress(PendingRecord& record, Compression policy) {
+  StoredValue stored = CompressValue(record.value, policy);
+  if (stored.codec == Codec::kNone) return;
+  compressed.push_back(std::move(stored.bytes));
+  record.value = compressed.back();
+  record.header.codec = stored.codec;
+  record.header.stored_bytes = static_cast<uint32_t>(record.value.size());
+}
+
 void Engine::Impl::Batch::Add(const PendingRecord& record, const base::KeyId& key_id) {
   records.push_back(record);
   key_ids.push_back(key_id);
@@ -145,7 +156,9 @@ absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutat
   Batch batch;
   for (const Mutation& mutation : mutations) {
     const bool deletes = mutation.kind == Mutation::Kind::kDelete;
-    batch.Add(MakePending(deletes, mutation.key, mutation.value), base::KeyIdOf(mutation.key));
+    PendingRecord pending = MakePending(deletes, mutation.key, mutation.value);
+    batch.Compress(pending, options_.compression);
+    batch.Add(pending, base::KeyIdOf(mutation.key));
   }
   if (atomicity == Atomicity::kAll && mutations.size() > 1) batch.AddCommit(NextTxId());
   while (result.lsn == 0) {
@@ -195,9 +208,13 @@ absl::Status Engine::Impl::Admit(const Batch& batch, KeyDir::Exclusive& locked) 
 }
 
 void Engine::Impl::Publish(const Batch& batch, KeyDir::Exclusive& locked) {
+  uint64_t raw_bytes = 0;
+  uint64_t stored_bytes = 0;
   for (size_t i = 0; i < batch.key_ids.size(); ++i) {
     const PendingRecord& record = batch.records[i];
     const base::KeyId& key_id = batch.key_ids[i];
+    raw_bytes += record.header.raw_bytes;
+    stored_bytes += record.header.stored_bytes;
     const bool changed = locked.shard(key_id.shard())
                              .table.Upsert({
                                  .entry =
@@ -214,6 +231,8 @@ void Engine::Impl::Publish(const Batch& batch, KeyDir::Exclusive& locked) {
                              });
     if (changed) Notify(key_id);
   }
+  raw_value_bytes_.fetch_add(raw_bytes, std::memory_order_relaxed);
+  stored_value_bytes_.fetch_add(stored_bytes, std::memory_order_relaxed);
 }
 
 absl::Status Engine::Impl::CheckRecords(absl::Span<const Record> records,
@@ -258,6 +277,7 @@ absl::StatusOr<WriteResult> Engine::Impl::Apply(absl::Span<const Record> records
     for (; next < records.size(); ++next) {
       const Record& record = records[next];
       PendingRecord pending = MakePending(record.tombstone, record.key, record.value);
+      batch.Compress(pending, options_.compression);
       const bool full =
           !batch.records.empty() && batch.payload_bytes + pending.bytes() > chunk_bytes_max;
       if (atomicity == Atomicity::kEach && full) break;

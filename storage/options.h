@@ -24,6 +24,14 @@ enum class SyncPolicy : uint8_t {
   kNone = 3,      // When the operating system sees fit, after a frame fills.
 };
 
+// How values are stored, where that gains enough: compression.h has the rules.
+enum class Compression : uint8_t {
+  kAuto,  // LZ4 or zstd, for each value by what it gains.
+  kNone,  // As they are.
+  kLz4,
+  kZstd,
+};
+
 // What Open does when it finds damage before the log's tail.
 enum class OnDamage {
   kRefuse,     // DATA_LOSS (reason LOG_DAMAGED) that says what would be lost.
@@ -38,6 +46,8 @@ struct Options {
   Limits limits;
 
   // Affects performance and space.
+  // Of values written from now on; all that is stored can be read under every policy.
+  Compression compression = Compression::kAuto;
   // One segment's length, a multiple of 4096. At least the largest frame: ValidateOptions checks.
   uint64_t segment_bytes = 64 << 20;
   // A frame is sealed when its payload reaches this; one larger Write gets a frame of its own size.

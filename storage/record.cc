@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/crc32c.h"
+#include "base/status_macros.h"
 #include "storage/ceilings.h"
 
 namespace slipstream::storage {
@@ -50,17 +51,31 @@ absl::Status CheckEndOfTransaction(const RecordHeader& header) {
   return absl::OkStatus();
 }
 
-absl::Status CheckHeader(const RecordHeader& header) {
-  if (header.codec != Codec::kNone) {
-    return absl::DataLossError(
-        absl::StrFormat("record codec %d is unknown", static_cast<int>(header.codec)));
+// What the stored bytes decode to is for whoever reads the value to check.
+absl::Status CheckCodec(const RecordHeader& header) {
+  switch (header.codec) {
+    case Codec::kNone:
+      if (header.raw_bytes == header.stored_bytes) return absl::OkStatus();
+      return absl::DataLossError(
+          absl::StrFormat("record of %d raw and %d stored bytes, uncompressed", header.raw_bytes,
+                          header.stored_bytes));
+    case Codec::kLz4:
+    case Codec::kZstd:
+      if (header.type == RecordType::kPut && header.stored_bytes != 0 &&
+          header.stored_bytes < header.raw_bytes) {
+        return absl::OkStatus();
+      }
+      return absl::DataLossError(absl::StrFormat("record of %d raw and %d stored bytes, compressed",
+                                                 header.raw_bytes, header.stored_bytes));
   }
+  return absl::DataLossError(
+      absl::StrFormat("record codec %d is unknown", static_cast<int>(header.codec)));
+}
+
+absl::Status CheckHeader(const RecordHeader& header) {
+  SLIP_RETURN_IF_ERROR(CheckCodec(header));
   if (header.flags != 0) {
     return absl::DataLossError(absl::StrFormat("record flags 0x%04x are unknown", header.flags));
-  }
-  if (header.raw_bytes != header.stored_bytes) {
-    return absl::DataLossError(absl::StrFormat("record of %d raw and %d stored bytes, uncompressed",
-                                               header.raw_bytes, header.stored_bytes));
   }
   switch (header.type) {
     case RecordType::kPut:

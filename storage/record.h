@@ -20,8 +20,9 @@ namespace slipstream::storage {
 // Values are part of the disk format: never change or reuse one.
 enum class RecordType : uint8_t { kPut = 1, kDelete = 2, kCommit = 3, kRollback = 4 };
 
-// How the stored bytes of a value are made from the raw ones; 1 (LZ4) and 2 (zstd) are reserved.
-enum class Codec : uint8_t { kNone = 0 };
+// How the stored bytes of a value are made from the raw ones: as they are, an LZ4 block, a zstd
+// frame. compression.h makes and reads them.
+enum class Codec : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 
 // The header as it stands on disk.
 struct RecordHeader {
@@ -61,7 +62,7 @@ static_assert(offsetof(RecordHeader, value_digest) == 60);
 struct RecordView {
   RecordHeader header;
   absl::string_view key;
-  absl::string_view value;
+  absl::string_view value;  // As stored: header.codec says how to read it.
 
   size_t bytes() const { return kRecordHeaderBytes + key.size() + value.size(); }
   base::Version version() const {

@@ -100,7 +100,7 @@ TEST(RecordTest, RefusesWhatNoWriterWritesThoughTheChecksumHolds) {
   };
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType{0}; }), refused("type 0"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType{5}; }), refused("type 5"));
-  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.codec = Codec{1}; }), refused("codec 1"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.codec = Codec{3}; }), refused("codec 3"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.flags = 1; }), refused("flags 0x0001"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.raw_bytes = 6; }), refused("6 raw"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.hlc = 0; }), refused("hlc"));
@@ -118,6 +118,32 @@ TEST(RecordTest, RefusesWhatNoWriterWritesThoughTheChecksumHolds) {
                 h.tx_id = 1;
               }),
               refused("the fields of a change"));
+}
+
+TEST(RecordTest, ACompressedValueIsShorterThanTheRawOneAndOfAPut) {
+  for (const Codec codec : {Codec::kLz4, Codec::kZstd}) {
+    const auto decode = [codec](uint32_t raw_bytes) {
+      return DecodeChanged([codec, raw_bytes](RecordHeader& h) {
+        h.codec = codec;
+        h.raw_bytes = raw_bytes;
+      });
+    };
+    ASSERT_OK_AND_ASSIGN(const RecordView record, decode(6));
+    EXPECT_EQ(record.header.codec, codec);
+    EXPECT_OK(decode(kValueBytesCeiling));
+    EXPECT_THAT(decode(5),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("5 raw and 5 stored bytes")));
+    EXPECT_THAT(decode(kValueBytesCeiling + 1),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("more than 8388608")));
+    RecordHeader header = PutHeader("key", "");
+    header.codec = codec;
+    EXPECT_THAT(DecodeRecord(Encode(header, "key", "")), StatusIs(absl::StatusCode::kDataLoss));
+    header.raw_bytes = 64;
+    EXPECT_THAT(DecodeRecord(Encode(header, "key", "")), StatusIs(absl::StatusCode::kDataLoss));
+    header.type = RecordType::kDelete;
+    header.value_digest = base::ValueDigest{};
+    EXPECT_THAT(DecodeRecord(Encode(header, "key", "")), StatusIs(absl::StatusCode::kDataLoss));
+  }
 }
 
 TEST(RecordTest, KeyAndValueBounds) {

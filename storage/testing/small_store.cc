@@ -202,7 +202,10 @@ absl::Status Script::WriteSome() {
   std::vector<std::string> texts;
   for (uint64_t i = 0; i < count; ++i) {
     texts.push_back(absl::StrCat("key", (first_key + i) % kKeyCount));
-    texts.push_back(rng_.Bytes(rng_.Below(rng_.Below(4) == 0 ? kValueBytesMax : 40)));
+    std::string value = rng_.Bytes(rng_.Below(rng_.Below(4) == 0 ? kValueBytesMax : 40));
+    // One value in four can be compressed.
+    if (value.size() % 4 == 0) std::fill(value.begin(), value.end(), 'z');
+    texts.push_back(std::move(value));
   }
   std::vector<Mutation> mutations;
   for (uint64_t i = 0; i < count; ++i) {
