@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -133,6 +134,28 @@ TEST_F(RunCursorTest, DamagedPageIsNamedAndNotPassedOver) {
   EXPECT_THAT(cursor.Next(), named);
   EXPECT_OK(cursor.Seek(content.begin()->first));
   EXPECT_TRUE(cursor.valid());
+}
+
+TEST_F(RunCursorTest, PagesMustFollowEachOther) {
+  RunContent content;
+  for (int last = 0; last < 60; ++last) {
+    const base::KeyId key_id = TiedKeyId(7, static_cast<uint8_t>(last));
+    content[key_id] = DrawRunEntry(rng_, key_id, 1);
+  }
+  Build(content);
+  const char* const path = "/data/0000000000000001.run";
+  // The last byte of the second page's first key_id: as great as the one before it.
+  std::string file = fs_.Contents(path);
+  file[2 * kPageBytes + kRunPageHeaderBytes + base::kKeyIdBytes - 1] = 45;
+  testing::ResealRunPage(file, 2);
+  fs_.Install(path, file);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<SortedRun> run,
+                       SortedRun::Open(&fs_, testing::kRunDirectory,
+                                       {.node_id = testing::kRunNodeId, .run_number = 1}));
+  RunCursor cursor(*run, kAll);
+  for (uint64_t i = 0; i < kRunEntriesPerPage; ++i) ASSERT_OK(cursor.Next());
+  EXPECT_THAT(cursor.Next(),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("page 2: does not follow")));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "storage/run_reader.h"
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,7 @@ using ::testing::HasSubstr;
 using testing::kRunDirectory;
 using testing::kRunNodeId;
 using testing::NumberedKeyId;
+using testing::ResealRunPage;
 using testing::RunContent;
 using testing::TiedKeyId;
 using Operation = MemoryFileSystem::Operation;
@@ -199,6 +201,27 @@ TEST_F(RunReaderTest, EveryFlippedBitIsFoundOrHarmless) {
   for (uint64_t offset = kRunHeaderBytes; offset < file_bytes; ++offset) {
     expect_found_or_harmless(offset, static_cast<int>(offset % 8));
   }
+}
+
+TEST_F(RunReaderTest, FencesMustAscendAndBeThoseOfTheirPages) {
+  const RunContent content = DrawRunContent(rng_, 100);
+  ASSERT_OK(BuildRun(&fs_, content, 1));
+  const std::string good = fs_.Contents(kPath);
+  const uint64_t second_fence = 4 * kPageBytes + kRunFenceBytes;
+  // The fence's highest byte.
+  std::string file = good;
+  file[second_fence + 7] = 0;
+  ResealRunPage(file, 4);
+  fs_.Install(kPath, file);
+  EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not in order")));
+  // Its lowest.
+  file = good;
+  file[second_fence] = static_cast<char>(file[second_fence] ^ 1);
+  ResealRunPage(file, 4);
+  fs_.Install(kPath, file);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<SortedRun> run, Open());
+  EXPECT_THAT(run->Find(std::next(content.begin(), 60)->first),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("page 2: starts with")));
 }
 
 TEST_F(RunReaderTest, FileOfAnotherLengthIsRefused) {

@@ -1,11 +1,13 @@
 #include "storage/testing/small_runs.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
+#include "base/crc32c.h"
 #include "base/status_macros.h"
 #include "base/version.h"
 
@@ -60,6 +62,24 @@ absl::StatusOr<std::shared_ptr<const SortedRun>> BuildRun(FileSystem* fs, const 
                                                           uint64_t number) {
   SLIP_RETURN_IF_ERROR(WriteRun(fs, content, number));
   return SortedRun::Open(fs, kRunDirectory, {.node_id = kRunNodeId, .run_number = number});
+}
+
+void ResealRunPage(std::string& file, uint64_t page) {
+  RunHeader header;
+  std::memcpy(&header, file.data(), sizeof(header));
+  const absl::string_view bytes(file);
+  const uint64_t offset = page * kPageBytes;
+  const auto crc = [bytes](uint64_t first, uint64_t end) {
+    return base::Crc32c(bytes.substr(first, end - first));
+  };
+  if (page > 0 && offset < header.fences_offset) {
+    base::StoreLittle<uint32_t>(crc(offset + sizeof(uint32_t), offset + kPageBytes),
+                                file.data() + offset);
+    return;
+  }
+  header.fences_crc32c = crc(header.fences_offset, header.filter_offset);
+  header.filter_crc32c = crc(header.filter_offset, header.file_bytes);
+  file.replace(0, kPageBytes, EncodeRunHeader(header));
 }
 
 }  // namespace slipstream::storage::testing

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,6 +43,10 @@ absl::Status WriteRun(FileSystem* fs, const RunContent& content, uint64_t number
 // Writes and opens it.
 absl::StatusOr<std::shared_ptr<const SortedRun>> BuildRun(FileSystem* fs, const RunContent& content,
                                                           uint64_t number);
+
+// Makes the checksums of an edited run right again: of page `page`, counted from the header's 0,
+// and of the header. Pages of fences and filter are told apart by what the header says.
+void ResealRunPage(std::string& file, uint64_t page);
 
 }  // namespace slipstream::storage::testing
 
