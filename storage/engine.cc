@@ -27,13 +27,6 @@ absl::Status RecordDamaged(const Location& location, absl::string_view problem) 
       base::kReasonRecordDamaged);
 }
 
-bool IsExpired(const Entry& entry, absl::Time now) {
-  // What a signed number does not hold is as good as never.
-  constexpr uint64_t kMillisecondsMax = std::numeric_limits<int64_t>::max();
-  const uint64_t expires_at_ms = std::min(entry.expires_at_ms, kMillisecondsMax);
-  return expires_at_ms != 0 && now >= absl::FromUnixMillis(static_cast<int64_t>(expires_at_ms));
-}
-
 }  // namespace
 
 absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time now) {
@@ -143,6 +136,13 @@ bool Engine::Impl::Quarantine(const LocatedEntry& located) {
   return true;
 }
 
+bool Engine::Impl::IsExpired(const Entry& entry, absl::Time now) {
+  // What a signed number does not hold is as good as never.
+  constexpr uint64_t kMillisecondsMax = std::numeric_limits<int64_t>::max();
+  const uint64_t expires_at_ms = std::min(entry.expires_at_ms, kMillisecondsMax);
+  return expires_at_ms != 0 && now >= absl::FromUnixMillis(static_cast<int64_t>(expires_at_ms));
+}
+
 void Engine::Impl::Notify(const base::KeyId& key_id) {
   if (observer_ != nullptr) observer_->OnChange(key_id);
 }
@@ -193,6 +193,11 @@ absl::StatusOr<WriteResult> Engine::Write(absl::Span<const Mutation> mutations, 
   return impl_->Write(mutations, atomicity, now);
 }
 
+absl::StatusOr<WriteResult> Engine::Transact(absl::Span<const Precondition> preconditions,
+                                             absl::Span<const Mutation> mutations, absl::Time now) {
+  return impl_->Transact(preconditions, mutations, now);
+}
+
 absl::StatusOr<WriteResult> Engine::Apply(absl::Span<const Record> records, Atomicity atomicity,
                                           absl::Time) {
   return impl_->Apply(records, atomicity);
@@ -201,6 +206,8 @@ absl::StatusOr<WriteResult> Engine::Apply(absl::Span<const Record> records, Atom
 absl::StatusOr<ReadResult> Engine::Get(absl::string_view key, absl::Time now) {
   return impl_->Get(key, now);
 }
+
+base::Hlc Engine::Snapshot() { return impl_->Snapshot(); }
 
 absl::StatusOr<Record> Engine::GetRecord(const base::KeyId& key_id, Lsn* lsn) {
   return impl_->GetRecord(key_id, lsn);
@@ -223,6 +230,8 @@ Lsn Engine::durable_lsn() const { return impl_->log().durable_lsn(); }
 
 Lsn Engine::appended_lsn() const { return impl_->log().appended_lsn(); }
 
+Lsn Engine::applied_lsn() const { return impl_->applied_lsn(); }
+
 absl::Status Engine::status() const { return impl_->log().status(); }
 
 base::ActorId Engine::actor() const { return impl_->actor(); }
@@ -232,6 +241,8 @@ uint64_t Engine::node_id() const { return impl_->node_id(); }
 base::Hlc Engine::last_hlc() const { return impl_->last_hlc(); }
 
 EngineStats Engine::stats() const { return impl_->stats(); }
+
+const Limits& Engine::limits() const { return impl_->limits(); }
 
 const RecoveryReport& Engine::recovery_report() const { return impl_->recovery_report(); }
 

@@ -25,6 +25,7 @@
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/options.h"
+#include "storage/precondition.h"
 #include "storage/recovery_report.h"
 
 namespace slipstream::storage {
@@ -106,6 +107,15 @@ class Engine {
   absl::StatusOr<WriteResult> Write(absl::Span<const Mutation> mutations, Atomicity atomicity,
                                     absl::Time now);
 
+  // Writes as Write with kAll does if all `preconditions` hold at that moment; else ABORTED
+  // (TRANSACTION_CONFLICT) naming the key and what was found, and nothing is written. Without
+  // mutations it only compares. Any number of preconditions a key; together they are bounded as
+  // mutations are. The result's lsn covers what was compared as well: 0 if all of it is durable.
+  // DATA_LOSS (RECORD_DAMAGED) for a key in quarantine; others as Write. transaction.h builds on
+  // this.
+  absl::StatusOr<WriteResult> Transact(absl::Span<const Precondition> preconditions,
+                                       absl::Span<const Mutation> mutations, absl::Time now);
+
   // Takes over records that another node wrote: each is stored if it is newer than the entry of its
   // key, or its entry is damaged and it is not older; else skipped. Idempotent. kAll: those that
   // are stored become so together. Advances the clock past every version. Errors as Write; limits
@@ -118,6 +128,10 @@ class Engine {
   // loss) until a Write or an Apply replaces it. INVALID_ARGUMENT, UNAVAILABLE (device).
   // No disk read if the value cache holds it.
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
+
+  // Returns an HLC that every Write made visible before this call is at or below, and every one
+  // made visible later above. What Apply makes visible later may be at either side.
+  base::Hlc Snapshot();
 
   // Reads the current record, tombstones and expired ones too, of `key_id`. NOT_FOUND; others as
   // Get. `lsn`, if not null, is set as ReadResult::lsn.
@@ -148,6 +162,8 @@ class Engine {
   Lsn durable_lsn() const;
   // The last record appended.
   Lsn appended_lsn() const;
+  // The last record that Apply stored in this life; what is visible of Apply's is counted.
+  Lsn applied_lsn() const;
   // OK, or why the engine stopped taking writes: the process should leave and be started anew.
   absl::Status status() const;
 
@@ -156,6 +172,7 @@ class Engine {
   uint64_t node_id() const;
   base::Hlc last_hlc() const;
   EngineStats stats() const;
+  const Limits& limits() const;
   // What Open found and did.
   const RecoveryReport& recovery_report() const;
 

@@ -11,6 +11,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
@@ -20,6 +21,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "base/digest.h"
 #include "base/key_id.h"
 #include "base/random.h"
 #include "base/version.h"
@@ -30,6 +32,7 @@
 #include "storage/keydir.h"
 #include "storage/log.h"
 #include "storage/options.h"
+#include "storage/precondition.h"
 #include "storage/record.h"
 #include "storage/recovery_report.h"
 #include "storage/value_cache.h"
@@ -45,8 +48,11 @@ class Engine::Impl {
 
   absl::StatusOr<WriteResult> Write(absl::Span<const Mutation> mutations, Atomicity atomicity,
                                     absl::Time now);
+  absl::StatusOr<WriteResult> Transact(absl::Span<const Precondition> preconditions,
+                                       absl::Span<const Mutation> mutations, absl::Time now);
   absl::StatusOr<WriteResult> Apply(absl::Span<const Record> records, Atomicity atomicity);
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
+  base::Hlc Snapshot();
   absl::StatusOr<Record> GetRecord(const base::KeyId& key_id, Lsn* lsn);
   void VisitEntries(const base::KeyRange& range, absl::FunctionRef<bool(const Entry&)> visit);
   absl::Status Close();
@@ -55,7 +61,9 @@ class Engine::Impl {
   base::ActorId actor() const { return base::ActorId{identity_.actor}; }
   uint64_t node_id() const { return identity_.node_id; }
   base::Hlc last_hlc() const { return clock_.last(); }
+  Lsn applied_lsn() const { return applied_lsn_.load(std::memory_order_acquire); }
   EngineStats stats();
+  const Limits& limits() const { return options_.limits; }
   const RecoveryReport& recovery_report() const { return report_; }
 
  private:
@@ -71,6 +79,13 @@ class Engine::Impl {
     void Compress(PendingRecord& record, Compression policy);
     void Add(const PendingRecord& record, const base::KeyId& key_id);
     void AddCommit(uint64_t tx_id);
+  };
+  // Preconditions, with what can be worked out before any lock is taken.
+  struct Guard {
+    absl::Span<const Precondition> preconditions;
+    std::vector<base::KeyId> key_ids;              // One each.
+    std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
+    StripeMask stripes = 0;
   };
   // The current record of a key, read and checked.
   struct Current {
@@ -102,11 +117,19 @@ class Engine::Impl {
   // Writing; engine_write.cc.
   absl::Status CheckMutations(absl::Span<const Mutation> mutations, Atomicity atomicity) const;
   absl::Status CheckRecords(absl::Span<const Record> records, Atomicity atomicity) const;
+  absl::StatusOr<WriteResult> WriteIf(const Guard& guard, absl::Span<const Mutation> mutations,
+                                      Atomicity atomicity, absl::Time now);
   absl::StatusOr<Lsn> AppendNew(Batch& batch, absl::Time now, KeyDir::Exclusive& locked);
   absl::StatusOr<Lsn> ApplyBatch(const Batch& batch, Atomicity atomicity, size_t& applied_count);
   absl::Status Admit(const Batch& batch, KeyDir::Exclusive& locked);
+  void NoteApplied(Lsn lsn);
   void Publish(const Batch& batch, KeyDir::Exclusive& locked);
   uint64_t NextTxId() { return last_tx_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
+
+  // Preconditions; engine_transact.cc.
+  absl::StatusOr<Guard> MakeGuard(absl::Span<const Precondition> preconditions) const;
+  absl::Status CheckGuard(const Guard& guard, absl::Time now, KeyDir::Exclusive& locked) const;
+  bool IsDurable(const Guard& guard, KeyDir::Exclusive& locked) const;
 
   // Reading; engine.cc.
   absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones);
@@ -115,6 +138,7 @@ class Engine::Impl {
   absl::Status CheckRecord(const Entry& entry, Current& current) const;
   bool Quarantine(const LocatedEntry& located);
   void Notify(const base::KeyId& key_id);
+  static bool IsExpired(const Entry& entry, absl::Time now);
 
   FileSystem* const fs_;
   const std::string directory_;
@@ -131,6 +155,7 @@ class Engine::Impl {
   std::atomic<uint64_t> last_tx_id_{0};
   std::atomic<uint64_t> raw_value_bytes_{0};
   std::atomic<uint64_t> stored_value_bytes_{0};
+  std::atomic<Lsn> applied_lsn_{0};  // Set under the stripe locks of what was applied.
   KeyDir keydir_;
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;

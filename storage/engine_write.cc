@@ -150,6 +150,12 @@ absl::Status Engine::Impl::CheckMutations(absl::Span<const Mutation> mutations,
 
 absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutations,
                                                 Atomicity atomicity, absl::Time now) {
+  return WriteIf(Guard{}, mutations, atomicity, now);
+}
+
+absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
+                                                  absl::Span<const Mutation> mutations,
+                                                  Atomicity atomicity, absl::Time now) {
   SLIP_RETURN_IF_ERROR(CheckMutations(mutations, atomicity));
   WriteResult result;
   if (mutations.empty()) return result;
@@ -163,7 +169,8 @@ absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutat
   if (atomicity == Atomicity::kAll && mutations.size() > 1) batch.AddCommit(NextTxId());
   while (result.lsn == 0) {
     SLIP_RETURN_IF_ERROR(log_->EnsureRoom(batch.payload_bytes));
-    KeyDir::Exclusive locked(&keydir_, batch.stripes);
+    KeyDir::Exclusive locked(&keydir_, batch.stripes | guard.stripes);
+    SLIP_RETURN_IF_ERROR(CheckGuard(guard, now, locked));
     SLIP_ASSIGN_OR_RETURN(result.lsn, AppendNew(batch, now, locked));
     if (result.lsn != 0) Publish(batch, locked);
   }
@@ -197,6 +204,13 @@ absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
   if (lsn.ok() && *lsn != 0) return lsn;
   for (const base::KeyId& key_id : batch.key_ids) --locked.shard(key_id.shard()).last_sequence;
   return lsn;
+}
+
+// Makes applied_lsn() at least `lsn`. Another Apply, in other stripes, may have been faster.
+void Engine::Impl::NoteApplied(Lsn lsn) {
+  Lsn last = applied_lsn_.load(std::memory_order_relaxed);
+  while (last < lsn && !applied_lsn_.compare_exchange_weak(last, lsn, std::memory_order_acq_rel)) {
+  }
 }
 
 absl::Status Engine::Impl::Admit(const Batch& batch, KeyDir::Exclusive& locked) {
@@ -319,6 +333,7 @@ absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const Batch& offered, Atomicity ato
     SLIP_RETURN_IF_ERROR(Admit(batch, locked));
     SLIP_ASSIGN_OR_RETURN(const Lsn lsn, log_->TryAppend(absl::MakeSpan(batch.records)));
     if (lsn == 0) continue;
+    NoteApplied(lsn);
     Publish(batch, locked);
     applied_count += batch.key_ids.size();
     return lsn;

@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "storage/keydir_shard.h"
 #include "storage/log_recovery.h"
+#include "storage/precondition.h"
 #include "storage/record.h"
 #include "storage/segment.h"
 
@@ -213,7 +214,11 @@ absl::Status Script::WriteSome() {
     if (rng_.Below(5) == 0) mutation = {.kind = Mutation::Kind::kDelete, .key = texts[2 * i]};
     mutations.push_back(mutation);
   }
-  SLIP_ASSIGN_OR_RETURN(const WriteResult result, engine_->Write(mutations, atomicity, Noon()));
+  const Precondition holds{.kind = Precondition::Kind::kAbsent, .key = "never put"};
+  SLIP_ASSIGN_OR_RETURN(const WriteResult result,
+                        atomicity == Atomicity::kAll
+                            ? engine_->Transact({holds}, mutations, Noon())
+                            : engine_->Write(mutations, atomicity, Noon()));
   account_.Wrote(mutations, atomicity, result);
   account_.Durable(engine_->durable_lsn());
   return absl::OkStatus();

@@ -1,0 +1,171 @@
+#include "storage/transaction.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/error_reason.h"
+#include "base/status_macros.h"
+
+namespace slipstream::storage {
+namespace {
+
+absl::Status TooLarge(size_t size, absl::string_view what, size_t size_max) {
+  return base::WithReason(
+      absl::ResourceExhaustedError(
+          absl::StrFormat("the transaction would have %d %s, more than %d", size, what, size_max)),
+      base::kReasonTransactionSize);
+}
+
+}  // namespace
+
+Transaction::Transaction(Engine* engine, absl::Time now)
+    : engine_(engine),
+      limits_(engine->limits()),
+      begin_time_(now),
+      snapshot_(engine->Snapshot()),
+      applied_lsn_(engine->applied_lsn()) {}
+
+Transaction Transaction::Begin(Engine* engine, absl::Time now) { return Transaction(engine, now); }
+
+absl::StatusOr<ReadResult> Transaction::Get(absl::string_view key) {
+  SLIP_RETURN_IF_ERROR(CheckOpen());
+  if (const auto write = writes_.find(key); write != writes_.end()) {
+    ReadResult own;
+    own.found = write->second.kind == Mutation::Kind::kPut;
+    own.value = write->second.value;
+    return own;
+  }
+  const bool is_new = reads_.find(key) == reads_.end();
+  if (is_new) SLIP_RETURN_IF_ERROR(CheckRoom(1, key.size()));
+  SLIP_ASSIGN_OR_RETURN(ReadResult read, engine_->Get(key, begin_time_));
+  SLIP_RETURN_IF_ERROR(NoteRead(key, read));
+  // Asked after the read: whatever was applied and shows in it is counted by now.
+  const Lsn applied_lsn = engine_->applied_lsn();
+  if (applied_lsn != applied_lsn_) SLIP_RETURN_IF_ERROR(CheckReads());
+  applied_lsn_ = applied_lsn;
+  return read;
+}
+
+absl::Status Transaction::NoteRead(absl::string_view key, const ReadResult& read) {
+  if (read.version.hlc > snapshot_) {
+    return Conflict(key, absl::StrCat("was written after the transaction began: version ",
+                                      base::ToString(read.version)));
+  }
+  Read noted{.found = read.found};
+  if (read.found) noted.version = read.version;
+  const auto [it, inserted] = reads_.try_emplace(std::string(key), noted);
+  if (inserted) {
+    byte_count_ += key.size();
+    return absl::OkStatus();
+  }
+  if (it->second == noted) return absl::OkStatus();
+  return Conflict(key, "changed between two reads");
+}
+
+absl::Status Transaction::CheckReads() {
+  const absl::Status status = engine_->Transact(PreconditionsOfReads(), {}, begin_time_).status();
+  if (absl::IsAborted(status)) Rollback();
+  return status;
+}
+
+absl::Status Transaction::Put(absl::string_view key, absl::string_view value) {
+  if (value.size() > limits_.value_bytes_max) {
+    return base::WithReason(
+        absl::InvalidArgumentError(absl::StrFormat("value of %d bytes, more than %d", value.size(),
+                                                   limits_.value_bytes_max)),
+        base::kReasonValueSize);
+  }
+  return Buffer(key, {.kind = Mutation::Kind::kPut, .value = std::string(value)});
+}
+
+absl::Status Transaction::Delete(absl::string_view key) {
+  return Buffer(key, {.kind = Mutation::Kind::kDelete, .value = {}});
+}
+
+absl::Status Transaction::Buffer(absl::string_view key, Write write) {
+  SLIP_RETURN_IF_ERROR(CheckOpen());
+  if (key.empty() || key.size() > limits_.key_bytes_max) {
+    return base::WithReason(absl::InvalidArgumentError(absl::StrFormat(
+                                "key of %d bytes, not 1 to %d", key.size(), limits_.key_bytes_max)),
+                            base::kReasonKeySize);
+  }
+  const auto earlier = writes_.find(key);
+  if (earlier == writes_.end()) {
+    const size_t bytes = key.size() + write.value.size();
+    SLIP_RETURN_IF_ERROR(CheckRoom(1, bytes));
+    byte_count_ += bytes;
+    writes_.emplace(std::string(key), std::move(write));
+    return absl::OkStatus();
+  }
+  const size_t earlier_bytes = earlier->second.value.size();
+  if (write.value.size() > earlier_bytes) {
+    SLIP_RETURN_IF_ERROR(CheckRoom(0, write.value.size() - earlier_bytes));
+  }
+  byte_count_ += write.value.size() - earlier_bytes;
+  earlier->second = std::move(write);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WriteResult> Transaction::Commit(absl::Time now) {
+  return CommitWith(
+      [&](absl::Span<const Precondition> preconditions, absl::Span<const Mutation> mutations) {
+        return engine_->Transact(preconditions, mutations, now);
+      });
+}
+
+absl::StatusOr<WriteResult> Transaction::CommitWith(TransactFunction transact) {
+  SLIP_RETURN_IF_ERROR(CheckOpen());
+  std::vector<Mutation> mutations;
+  mutations.reserve(writes_.size());
+  for (const auto& [key, write] : writes_) {
+    mutations.push_back({.kind = write.kind, .key = key, .value = write.value});
+  }
+  absl::StatusOr<WriteResult> result = transact(PreconditionsOfReads(), mutations);
+  Rollback();  // Of what is in memory; what was committed stands.
+  return result;
+}
+
+void Transaction::Rollback() {
+  open_ = false;
+  reads_.clear();
+  writes_.clear();
+  byte_count_ = 0;
+}
+
+absl::Status Transaction::CheckOpen() const {
+  if (open_) return absl::OkStatus();
+  return absl::FailedPreconditionError("the transaction is over; begin another one");
+}
+
+absl::Status Transaction::CheckRoom(size_t operations, size_t bytes) const {
+  const size_t operations_after = operation_count() + operations;
+  if (operations_after > limits_.batch_operations_max) {
+    return TooLarge(operations_after, "keys read and keys written", limits_.batch_operations_max);
+  }
+  const size_t bytes_after = byte_count_ + bytes;
+  if (bytes_after > limits_.batch_bytes_max) {
+    return TooLarge(bytes_after, "bytes of keys and values", limits_.batch_bytes_max);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::Conflict(absl::string_view key, absl::string_view what) {
+  Rollback();
+  return ConflictOver(key, what);
+}
+
+std::vector<Precondition> Transaction::PreconditionsOfReads() const {
+  std::vector<Precondition> preconditions;
+  preconditions.reserve(reads_.size());
+  for (const auto& [key, read] : reads_) {
+    Precondition precondition{.kind = Precondition::Kind::kAbsent, .key = key};
+    if (read.found) precondition.kind = Precondition::Kind::kVersion;
+    precondition.version = read.version;
+    preconditions.push_back(precondition);
+  }
+  return preconditions;
+}
+
+}  // namespace slipstream::storage

@@ -1,0 +1,126 @@
+// Transaction: several reads and writes of one engine as one step.
+//
+// Optimistic, with backward validation (Kung and Robinson, "On Optimistic Methods for Concurrency
+// Control", ACM TODS 1981): nothing is locked while it is open. It notes what it reads and buffers
+// what it writes; Commit hands both to Engine::Transact, which holds the stripe locks of all these
+// keys while it compares what was read with what is there and appends the writes as one batch.
+//
+// Why that is serializable. Two transactions that touch one key, one of them writing it, are
+// checked and made visible under a lock that both hold, so one of them is wholly first; whichever
+// is second read what the first left, or fails. Each committed transaction thus reads what is
+// current at the moment of its commit, and the moments, which for writers are their places in the
+// log, are the serial order. Read-only ones are validated as well, or they could see a state that
+// never was. This is a promise of one node, the coordinator: other members see the batch as
+// Engine::Apply stores it.
+//
+// What reads see before the commit says whether they hold. The KeyDir keeps one version of a key,
+// so the snapshot of Begin is an HLC, not a copy: it is taken under all stripe locks, which
+// versions are given and made visible under, so every own write that is visible then is at or below
+// it and every later one above it. A read that finds a version above it is a conflict at once.
+// Records that Apply takes over from other nodes are the exception: they may appear after Begin
+// with versions below the snapshot. So, when anything was applied since the last look, a read also
+// checks that all reads before it are still current: all that a transaction has read was there at
+// one moment, always, and a client may trust what it computes from it.
+//
+// It is all in memory, bounded by the limits of one batch (storage::Limits), and leaves nothing in
+// the log until it commits.
+#ifndef SLIPSTREAM_STORAGE_TRANSACTION_H_
+#define SLIPSTREAM_STORAGE_TRANSACTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/version.h"
+#include "storage/engine.h"
+#include "storage/entry.h"
+#include "storage/options.h"
+#include "storage/precondition.h"
+
+namespace slipstream::storage {
+
+// Not thread-safe. Destroying one that is open rolls it back.
+//
+// Errors, besides those named below: ABORTED (TRANSACTION_CONFLICT), after which it is over: begin
+// anew. RESOURCE_EXHAUSTED (TRANSACTION_SIZE), naming the limit, and FAILED_PRECONDITION if it is
+// over, both without effect.
+class Transaction {
+ public:
+  // `engine` must outlive the transaction. Reads hide what has expired by `now`.
+  static Transaction Begin(Engine* engine, absl::Time now);
+
+  // Returns the own write of `key`, with no version yet, or else what the snapshot holds. Errors
+  // also as Engine::Get, without effect.
+  absl::StatusOr<ReadResult> Get(absl::string_view key);
+
+  // Buffers a write; the last one of a key counts. INVALID_ARGUMENT (KEY_SIZE, VALUE_SIZE) without
+  // effect.
+  absl::Status Put(absl::string_view key, absl::string_view value);
+  absl::Status Delete(absl::string_view key);
+
+  // Makes all writes durable and visible together, in key order in the result, if everything that
+  // was read is still so; it is over in any case. Errors also as Engine::Transact.
+  absl::StatusOr<WriteResult> Commit(absl::Time now);
+
+  // The same for an owner that does more with what is written than the engine: `transact` is called
+  // at most once, in place of Engine::Transact.
+  using TransactFunction = absl::FunctionRef<absl::StatusOr<WriteResult>(
+      absl::Span<const Precondition>, absl::Span<const Mutation>)>;
+  absl::StatusOr<WriteResult> CommitWith(TransactFunction transact);
+
+  // Forgets everything. May be called when it is over.
+  void Rollback();
+
+  // What counts against Limits::batch_operations_max and batch_bytes_max: distinct keys read and
+  // keys written; their bytes, and those of the values written.
+  size_t operation_count() const { return reads_.size() + writes_.size(); }
+  size_t byte_count() const { return byte_count_; }
+
+ private:
+  struct Read {
+    bool found = false;
+    base::Version version;  // If found.
+    friend bool operator==(const Read&, const Read&) = default;
+  };
+  struct Write {
+    Mutation::Kind kind = Mutation::Kind::kPut;
+    std::string value;
+  };
+
+  Transaction(Engine* engine, absl::Time now);
+
+  absl::Status CheckOpen() const;
+  // RESOURCE_EXHAUSTED unless so much more fits.
+  absl::Status CheckRoom(size_t operations, size_t bytes) const;
+  absl::Status Buffer(absl::string_view key, Write write);
+  absl::Status NoteRead(absl::string_view key, const ReadResult& read);
+  // Makes sure that all reads are of one moment.
+  absl::Status CheckReads();
+  // Ends with a conflict over `key`.
+  absl::Status Conflict(absl::string_view key, absl::string_view what);
+  std::vector<Precondition> PreconditionsOfReads() const;
+
+  Engine* engine_;
+  Limits limits_;
+  absl::Time begin_time_;
+  base::Hlc snapshot_;
+  Lsn applied_lsn_;  // Engine::applied_lsn() at the last look.
+  bool open_ = true;
+  // Ordered, so that nothing depends on the order of a hash.
+  std::map<std::string, Read, std::less<>> reads_;
+  std::map<std::string, Write, std::less<>> writes_;
+  size_t byte_count_ = 0;
+};
+
+}  // namespace slipstream::storage
+
+#endif  // SLIPSTREAM_STORAGE_TRANSACTION_H_

@@ -1,0 +1,340 @@
+#include "storage/transaction.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/error_reason.h"
+#include "base/random.h"
+#include "base/testing/status_matchers.h"
+#include "base/version.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/engine.h"
+#include "storage/entry.h"
+#include "storage/memory_file_system.h"
+#include "storage/options.h"
+#include "storage/precondition.h"
+#include "storage/testing/small_store.h"
+
+namespace slipstream::storage {
+namespace {
+
+using base::testing::StatusIs;
+using ::testing::HasSubstr;
+using testing::kDirectory;
+using testing::Noon;
+using testing::SmallOptions;
+
+class TransactionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(engine_, Engine::Open(&fs_, kDirectory, SmallOptions(), &rng_, nullptr));
+  }
+
+  Transaction Begin() { return Transaction::Begin(engine_.get(), Noon()); }
+
+  void Write(const std::vector<Mutation>& mutations) {
+    ASSERT_OK(engine_->Write(mutations, Atomicity::kAll, Noon()));
+  }
+  void Put(absl::string_view key, absl::string_view value) {
+    Write({{.key = key, .value = value}});
+  }
+  void Delete(absl::string_view key) { Write({{.kind = Mutation::Kind::kDelete, .key = key}}); }
+
+  // Takes over what another node wrote at `hlc`, all of it together.
+  void Apply(const std::vector<std::string>& keys, absl::string_view value, base::Hlc hlc,
+             uint64_t expires_at_ms = 0) {
+    std::vector<Record> records;
+    for (const std::string& key : keys) {
+      records.push_back({.key = key,
+                         .value = std::string(value),
+                         .version = {.hlc = hlc, .actor = base::ActorId{77}},
+                         .sequence = ++sequence_,
+                         .expires_at_ms = expires_at_ms});
+    }
+    ASSERT_OK(engine_->Apply(records, Atomicity::kAll, Noon()));
+  }
+
+  // What `transaction`, or the engine, reads.
+  static std::string Value(const absl::StatusOr<ReadResult>& read) {
+    if (!read.ok()) return read.status().ToString();
+    return read->found ? read->value : "absent";
+  }
+  std::string Value(absl::string_view key) { return Value(engine_->Get(key, Noon())); }
+
+  MemoryFileSystem fs_;
+  base::Random rng_{1};
+  uint64_t sequence_ = 0;
+  std::unique_ptr<Engine> engine_;
+};
+
+void ExpectConflict(const absl::Status& status, absl::string_view key) {
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kAborted, HasSubstr(absl::StrCat("\"", key, "\""))));
+  EXPECT_EQ(base::ReasonOf(status), base::kReasonTransactionConflict);
+}
+
+void ExpectOver(Transaction& transaction) {
+  EXPECT_THAT(transaction.Get("key"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(transaction.Put("key", ""), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(transaction.Delete("key"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(transaction.Commit(Noon()), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(TransactionTest, CommitsWhatItReadAndWrote) {
+  Put("from", "10");
+  Put("to", "1");
+  Transaction transaction = Begin();
+  EXPECT_EQ(Value(transaction.Get("from")), "10");
+  EXPECT_EQ(Value(transaction.Get("to")), "1");
+  ASSERT_OK(transaction.Put("from", "7"));
+  ASSERT_OK(transaction.Put("to", "4"));
+  ASSERT_OK(transaction.Delete("lock"));
+  ASSERT_OK_AND_ASSIGN(const WriteResult result, transaction.Commit(Noon()));
+  EXPECT_EQ(result.versions.size(), 3u);
+  EXPECT_EQ(result.lsn, 2u + 3u + 1u);  // The writes before, its own, its Commit.
+  EXPECT_EQ(Value("from"), "7");
+  EXPECT_EQ(Value("to"), "4");
+  ExpectOver(transaction);
+}
+
+TEST_F(TransactionTest, SeesItsOwnWritesAndNobodyElseDoes) {
+  Put("key", "old");
+  Transaction transaction = Begin();
+  ASSERT_OK(transaction.Put("key", "mine"));
+  EXPECT_EQ(Value(transaction.Get("key")), "mine");
+  EXPECT_EQ(Value("key"), "old");
+  ASSERT_OK(transaction.Delete("key"));
+  EXPECT_EQ(Value(transaction.Get("key")), "absent");
+  ASSERT_OK(transaction.Put("key", "last"));
+  ASSERT_OK(transaction.Commit(Noon()));
+  EXPECT_EQ(Value("key"), "last");
+}
+
+TEST_F(TransactionTest, RollbackLeavesNothing) {
+  {
+    Transaction transaction = Begin();
+    ASSERT_OK(transaction.Put("key", "value"));
+    transaction.Rollback();
+    ExpectOver(transaction);
+    transaction.Rollback();
+    Transaction forgotten = Begin();
+    ASSERT_OK(forgotten.Put("key", "value"));
+  }
+  EXPECT_EQ(Value("key"), "absent");
+  EXPECT_EQ(engine_->appended_lsn(), 0u);
+}
+
+TEST_F(TransactionTest, WriteThatWasReadConflictsAtCommit) {
+  for (const bool deletes : {false, true}) {
+    Put("key", "1");
+    Transaction transaction = Begin();
+    EXPECT_EQ(Value(transaction.Get("key")), "1");
+    ASSERT_OK(transaction.Put("other", "mine"));
+    if (deletes) {
+      Delete("key");
+    } else {
+      Put("key", "1");  // The same value is another version all the same.
+    }
+    ExpectConflict(transaction.Commit(Noon()).status(), "key");
+    EXPECT_EQ(Value("other"), "absent");
+    ExpectOver(transaction);
+  }
+}
+
+TEST_F(TransactionTest, KeyThatWasReadAsAbsentConflictsWhenItAppears) {
+  Transaction transaction = Begin();
+  EXPECT_EQ(Value(transaction.Get("key")), "absent");
+  ASSERT_OK(transaction.Put("key", "mine"));
+  Put("key", "theirs");
+  ExpectConflict(transaction.Commit(Noon()).status(), "key");
+  EXPECT_EQ(Value("key"), "theirs");
+}
+
+TEST_F(TransactionTest, BlindWritesConflictWithNobody) {
+  Transaction transaction = Begin();
+  ASSERT_OK(transaction.Put("key", "mine"));
+  Put("key", "theirs");
+  ASSERT_OK(transaction.Commit(Noon()));
+  EXPECT_EQ(Value("key"), "mine");
+}
+
+TEST_F(TransactionTest, WriteSkewIsNotSerializableAndRefused) {
+  Put("a", "on call");
+  Put("b", "on call");
+  Transaction left = Begin();
+  Transaction right = Begin();
+  for (Transaction* transaction : {&left, &right}) {
+    EXPECT_EQ(Value(transaction->Get("a")), "on call");
+    EXPECT_EQ(Value(transaction->Get("b")), "on call");
+  }
+  ASSERT_OK(left.Delete("a"));
+  ASSERT_OK(right.Delete("b"));
+  ASSERT_OK(left.Commit(Noon()));
+  ExpectConflict(right.Commit(Noon()).status(), "a");
+}
+
+TEST_F(TransactionTest, ReadingWhatIsNewerThanTheBeginningIsAConflictAtOnce) {
+  Put("a", "1");
+  Put("b", "1");
+  Transaction transaction = Begin();
+  EXPECT_EQ(Value(transaction.Get("a")), "1");
+  Write({{.key = "a", .value = "2"}, {.key = "b", .value = "2"}});
+  ExpectConflict(transaction.Get("b").status(), "b");
+  ExpectOver(transaction);
+}
+
+TEST_F(TransactionTest, DeletionAfterTheBeginningIsSeenAsOne) {
+  Put("key", "1");
+  Transaction transaction = Begin();
+  Delete("key");
+  ExpectConflict(transaction.Get("key").status(), "key");
+}
+
+TEST_F(TransactionTest, ReadOnlyOnesAreValidatedToo) {
+  Put("a", "1");
+  Transaction transaction = Begin();
+  EXPECT_EQ(Value(transaction.Get("a")), "1");
+  Put("a", "2");
+  ExpectConflict(transaction.Commit(Noon()).status(), "a");
+  Transaction undisturbed = Begin();
+  EXPECT_EQ(Value(undisturbed.Get("a")), "2");
+  ASSERT_OK_AND_ASSIGN(const WriteResult result, undisturbed.Commit(Noon()));
+  EXPECT_EQ(result.lsn, 2u);  // Of what it read, which is not durable.
+}
+
+// Records of other nodes arrive with versions below the snapshot: the HLC does not tell them.
+TEST_F(TransactionTest, RecordsAppliedBelowTheSnapshotAreNotMixedWithOlderReads) {
+  Apply({"a", "b"}, "1", 100);
+  Transaction transaction = Begin();
+  EXPECT_EQ(Value(transaction.Get("a")), "1");
+  Apply({"a", "b"}, "2", 200);
+  ASSERT_GT(engine_->Snapshot(), 100u);
+  ExpectConflict(transaction.Get("b").status(), "a");
+  ExpectOver(transaction);
+}
+
+TEST_F(TransactionTest, RecordsAppliedBelowTheSnapshotAreSeenIfNothingReadContradictsThem) {
+  Apply({"later"}, "", 300);
+  Apply({"a", "b"}, "1", 100);
+  Transaction transaction = Begin();
+  EXPECT_EQ(Value(transaction.Get("c")), "absent");
+  Apply({"a", "b"}, "2", 200);
+  EXPECT_EQ(Value(transaction.Get("a")), "2");
+  EXPECT_EQ(Value(transaction.Get("b")), "2");
+  EXPECT_OK(transaction.Commit(Noon()));
+}
+
+TEST_F(TransactionTest, RecordAppliedToWhatWasReadConflictsAtCommit) {
+  Apply({"later"}, "", 300);
+  Transaction transaction = Begin();
+  EXPECT_EQ(Value(transaction.Get("a")), "absent");
+  Apply({"a"}, "1", 200);
+  ExpectConflict(transaction.Commit(Noon()).status(), "a");
+}
+
+TEST_F(TransactionTest, WhatWasReadAndExpiredMeanwhileConflicts) {
+  const absl::Time expiry = Noon() + absl::Seconds(1);
+  Apply({"key"}, "lease", 100, static_cast<uint64_t>(absl::ToUnixMillis(expiry)));
+  for (const bool expired : {false, true}) {
+    Transaction transaction = Begin();
+    EXPECT_EQ(Value(transaction.Get("key")), "lease");
+    ASSERT_OK(transaction.Put("owner", "me"));
+    const absl::Status status =
+        transaction.Commit(expired ? expiry : expiry - absl::Milliseconds(1)).status();
+    if (expired) {
+      ExpectConflict(status, "key");
+    } else {
+      EXPECT_OK(status);
+    }
+  }
+}
+
+TEST_F(TransactionTest, OperationsAreBounded) {
+  const size_t operations_max = SmallOptions().limits.batch_operations_max;
+  Transaction transaction = Begin();
+  for (size_t i = 0; i < operations_max / 2; ++i) {
+    EXPECT_EQ(Value(transaction.Get(absl::StrCat("key", i))), "absent");
+    ASSERT_OK(transaction.Put(absl::StrCat("key", i), ""));
+  }
+  EXPECT_EQ(transaction.operation_count(), operations_max);
+  for (const absl::Status& status :
+       {transaction.Put("one more", ""), transaction.Delete("one more"),
+        transaction.Get("one more").status()}) {
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                                 HasSubstr(absl::StrCat(operations_max + 1))));
+    EXPECT_EQ(base::ReasonOf(status), base::kReasonTransactionSize);
+  }
+  // What is there already costs no more, and the refusals had no effect.
+  EXPECT_OK(transaction.Put("key0", "v"));
+  EXPECT_OK(transaction.Get("key0"));
+  EXPECT_OK(transaction.Commit(Noon()));
+}
+
+TEST_F(TransactionTest, BytesAreBounded) {
+  const Limits limits = SmallOptions().limits;
+  const std::string half(limits.batch_bytes_max / 2 - 1, 'v');
+  Transaction transaction = Begin();
+  ASSERT_OK(transaction.Put("a", half));
+  ASSERT_OK(transaction.Put("b", half));
+  EXPECT_EQ(transaction.byte_count(), limits.batch_bytes_max);
+  for (const absl::Status& status : {transaction.Put("a", half + "v"), transaction.Put("c", ""),
+                                     transaction.Get("c").status()}) {
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2049 bytes")));
+    EXPECT_EQ(base::ReasonOf(status), base::kReasonTransactionSize);
+  }
+  ASSERT_OK(transaction.Put("a", ""));
+  EXPECT_OK(transaction.Put("b", half + "v"));
+  EXPECT_OK(transaction.Commit(Noon()));
+  EXPECT_EQ(Value("a"), "");
+}
+
+TEST_F(TransactionTest, RefusedKeysAndValuesHaveNoEffect) {
+  const Limits limits = SmallOptions().limits;
+  Transaction transaction = Begin();
+  for (const std::string& key : {std::string(), std::string(limits.key_bytes_max + 1, 'k')}) {
+    EXPECT_EQ(base::ReasonOf(transaction.Put(key, "")), base::kReasonKeySize);
+    EXPECT_EQ(base::ReasonOf(transaction.Delete(key)), base::kReasonKeySize);
+  }
+  EXPECT_EQ(base::ReasonOf(transaction.Get("").status()), base::kReasonKeySize);
+  EXPECT_EQ(base::ReasonOf(transaction.Put("key", std::string(limits.value_bytes_max + 1, 'v'))),
+            base::kReasonValueSize);
+  EXPECT_OK(transaction.Put(std::string(limits.key_bytes_max, 'k'),
+                            std::string(limits.value_bytes_max, 'v')));
+  ASSERT_OK_AND_ASSIGN(const WriteResult result, transaction.Commit(Noon()));
+  EXPECT_EQ(result.versions.size(), 1u);
+}
+
+TEST_F(TransactionTest, CommitWithHandsOverWhatWasReadAndWritten) {
+  Put("read", "1");
+  Transaction transaction = Begin();
+  ASSERT_OK(transaction.Get("read"));
+  ASSERT_OK(transaction.Get("absent"));
+  ASSERT_OK(transaction.Put("b", "2"));
+  ASSERT_OK(transaction.Delete("a"));
+  int call_count = 0;
+  const absl::StatusOr<WriteResult> result = transaction.CommitWith(
+      [&](absl::Span<const Precondition> preconditions, absl::Span<const Mutation> mutations) {
+        ++call_count;
+        EXPECT_EQ(preconditions.size(), 2u);
+        EXPECT_EQ(preconditions[0].kind, Precondition::Kind::kAbsent);
+        EXPECT_EQ(preconditions[1].kind, Precondition::Kind::kVersion);
+        EXPECT_EQ(mutations.size(), 2u);
+        EXPECT_EQ(mutations[0].kind, Mutation::Kind::kDelete);
+        EXPECT_EQ(mutations[1].value, "2");
+        return absl::StatusOr<WriteResult>(absl::UnavailableError("disk"));
+      });
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(call_count, 1);
+  ExpectOver(transaction);
+}
+
+}  // namespace
+}  // namespace slipstream::storage
