@@ -291,6 +291,11 @@ absl::StatusOr<v1::DeleteResponse> Client::Delete(absl::string_view key) {
               {endpoint_, timeout_, Effect::kWrite});
 }
 
+absl::StatusOr<v1::TransactResponse> Client::Transact(const v1::TransactRequest& request) {
+  return Call(&v1::KvService::Stub::Transact, *connection_->kv, request,
+              {endpoint_, timeout_, Effect::kWrite});
+}
+
 absl::StatusOr<v1::StatusResponse> Client::Status() {
   return Call(&v1::AdminService::Stub::Status, *connection_->admin, v1::StatusRequest(),
               {endpoint_, timeout_});

@@ -36,6 +36,8 @@ class Client {
   absl::StatusOr<v1::GetResponse> Get(absl::string_view key);
   absl::StatusOr<v1::PutResponse> Put(absl::string_view key, absl::string_view value);
   absl::StatusOr<v1::DeleteResponse> Delete(absl::string_view key);
+  // ABORTED (TRANSACTION_CONFLICT): a precondition does not hold, nothing was done.
+  absl::StatusOr<v1::TransactResponse> Transact(const v1::TransactRequest& request);
   absl::StatusOr<v1::StatusResponse> Status();
   absl::StatusOr<v1::MembersResponse> Members();
   // Waits for at most `timeout`, and never longer than the client's.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -48,6 +49,18 @@ void PrintVersion(absl::string_view verb, const v1::Version& version, Session& s
   }
 }
 
+// Sends `operation` with the preconditions that `request` holds; returns the version it was given.
+absl::StatusOr<v1::Version> TransactOne(v1::TransactRequest request, v1::Operation operation,
+                                        Client& client) {
+  *request.add_operations() = std::move(operation);
+  SLIP_ASSIGN_OR_RETURN(const v1::TransactResponse response, client.Transact(request));
+  if (response.versions_size() != 1) {
+    return absl::InternalError(
+        absl::StrCat(client.endpoint(), " answered one write with ", response.versions_size()));
+  }
+  return response.versions(0);
+}
+
 absl::StatusOr<ExitCode> ReportMissing(absl::string_view key, Session& session) {
   if (session.format != OutputFormat::kJson) {
     return absl::NotFoundError(absl::StrCat("key ", Quote(key), " not found"));
@@ -57,6 +70,11 @@ absl::StatusOr<ExitCode> ReportMissing(absl::string_view key, Session& session) 
   AddKey(key, json);
   session.out << Line(json);
   return ExitCode::kNotFound;
+}
+
+void AddIfVersion(CLI::App& command, std::string& if_version) {
+  command.add_option("--if-version", if_version, "Only if the key's last write has this version")
+      ->type_name("VERSION");
 }
 
 void PrintItem(const v1::ScanResponse::Item& item, bool keys_only, Session& session) {
@@ -95,12 +113,45 @@ absl::StatusOr<ExitCode> KeyCommands::Put(Session& session) const {
   if ((value_option_->count() == 0) == (value_file_option_->count() == 0)) {
     return UsageError("give either VALUE or --value-file");
   }
+  v1::TransactRequest conditional;
+  SLIP_ASSIGN_OR_RETURN(const bool is_conditional, AddPrecondition(conditional));
   SLIP_ASSIGN_OR_RETURN(const std::string value, ReadValue(session));
   SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client,
                         Client::Connect(session.endpoints, session.timeout));
+  if (is_conditional) {
+    v1::Operation put;
+    put.set_kind(v1::OPERATION_KIND_PUT);
+    put.set_key(key_);
+    put.set_value(value);
+    SLIP_ASSIGN_OR_RETURN(const v1::Version version,
+                          TransactOne(std::move(conditional), std::move(put), *client));
+    PrintVersion("stored", version, session);
+    return ExitCode::kOk;
+  }
   SLIP_ASSIGN_OR_RETURN(const v1::PutResponse response, client->Put(key_, value));
   PrintVersion("stored", response.version(), session);
   return ExitCode::kOk;
+}
+
+absl::StatusOr<bool> KeyCommands::AddPrecondition(v1::TransactRequest& request) const {
+  if (if_absent_ && !if_version_.empty()) {
+    return UsageError("give either --if-absent or --if-version");
+  }
+  if (!if_absent_ && if_version_.empty()) return false;
+  v1::Precondition& precondition = *request.add_preconditions();
+  precondition.set_key(key_);
+  if (if_absent_) {
+    precondition.set_present(false);
+    return true;
+  }
+  const absl::StatusOr<base::Version> version = base::ParseVersion(if_version_);
+  if (!version.ok()) {
+    return UsageError(absl::StrCat("--if-version: ", Quote(if_version_),
+                                   " is no version, <16 hex digits>-<16 hex digits>"));
+  }
+  precondition.mutable_version()->set_hlc(version->hlc);
+  precondition.mutable_version()->set_actor(static_cast<uint64_t>(version->actor));
+  return true;
 }
 
 absl::StatusOr<ExitCode> KeyCommands::Get(Session& session) const {
@@ -130,8 +181,19 @@ absl::StatusOr<ExitCode> KeyCommands::Get(Session& session) const {
 }
 
 absl::StatusOr<ExitCode> KeyCommands::Delete(Session& session) const {
+  v1::TransactRequest conditional;
+  SLIP_ASSIGN_OR_RETURN(const bool is_conditional, AddPrecondition(conditional));
   SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client,
                         Client::Connect(session.endpoints, session.timeout));
+  if (is_conditional) {
+    v1::Operation remove;
+    remove.set_kind(v1::OPERATION_KIND_DELETE);
+    remove.set_key(key_);
+    SLIP_ASSIGN_OR_RETURN(const v1::Version version,
+                          TransactOne(std::move(conditional), std::move(remove), *client));
+    PrintVersion("deleted", version, session);
+    return ExitCode::kOk;
+  }
   SLIP_ASSIGN_OR_RETURN(const v1::DeleteResponse response, client->Delete(key_));
   PrintVersion("deleted", response.version(), session);
   return ExitCode::kOk;
@@ -161,8 +223,10 @@ void KeyCommands::RegisterPut(CommandLine& line) {
       line.Add({.name = "put",
                 .help = {.group = "Keys",
                          .summary = "Store a value",
-                         .details = "Prints the version that the write was given.",
+                         .details = "Prints the version that the write was given. Exits with 6 if "
+                                    "--if-absent or\n--if-version does not hold.",
                          .examples = {"slipctl put greeting hello",
+                                      "slipctl put lock \"$HOSTNAME\" --if-absent",
                                       "gzip -c notes.txt | slipctl put notes --value-file -"}},
                 .has_raw_output = true},
                [this](Session& session) { return Put(session); });
@@ -171,6 +235,8 @@ void KeyCommands::RegisterPut(CommandLine& line) {
   value_file_option_ =
       put.add_option("--value-file", value_file_, "Take the value from a file; -: standard input")
           ->type_name("FILE");
+  put.add_flag("--if-absent", if_absent_, "Only if the key is not there");
+  AddIfVersion(put, if_version_);
 }
 
 void KeyCommands::RegisterScan(CommandLine& line) {
@@ -207,11 +273,13 @@ void KeyCommands::Register(CommandLine& line) {
       {.name = "delete",
        .help = {.group = "Keys",
                 .summary = "Delete a key, whether or not it is there",
-                .details = "Prints the version that the delete was given.",
+                .details = "Prints the version that the delete was given. Exits with 6 if "
+                           "--if-version does not hold.",
                 .examples = {"slipctl delete greeting", "slipctl delete -o json greeting"}},
        .has_raw_output = true},
       [this](Session& session) { return Delete(session); });
   remove.add_option("KEY", key_, "The key")->required();
+  AddIfVersion(remove, if_version_);
   RegisterScan(line);
 }
 

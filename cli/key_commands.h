@@ -9,6 +9,7 @@
 #include "cli/command_line.h"
 #include "cli/exit_code.h"
 #include "cli/session.h"
+#include "slipstream/v1/kv.pb.h"
 
 namespace slipstream::cli {
 
@@ -27,6 +28,8 @@ class KeyCommands {
   absl::StatusOr<ExitCode> Delete(Session& session) const;
   absl::StatusOr<ExitCode> Scan(Session& session) const;
   absl::StatusOr<std::string> ReadValue(Session& session) const;
+  // Returns whether --if-absent or --if-version was given, and if so adds it to `request`.
+  absl::StatusOr<bool> AddPrecondition(v1::TransactRequest& request) const;
 
   std::string key_;
   std::string value_;
@@ -34,6 +37,8 @@ class KeyCommands {
   // An empty value is a value, so what was given is asked of the options.
   const CLI::Option* value_option_ = nullptr;
   const CLI::Option* value_file_option_ = nullptr;
+  bool if_absent_ = false;
+  std::string if_version_;
   std::string prefix_;
   std::string limit_text_;
   bool keys_only_ = false;

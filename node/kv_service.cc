@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/error_reason.h"
+#include "base/status_macros.h"
 #include "node/operations.h"
 #include "node/pipeline_stream.h"
 #include "node/real_clock.h"
@@ -19,6 +20,7 @@
 #include "slipstream/v1/kv.pb.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
+#include "storage/precondition.h"
 
 namespace slipstream::node {
 namespace {
@@ -80,6 +82,17 @@ class KvService final : public v1::KvService::CallbackService {
                      });
   }
 
+  grpc::ServerUnaryReactor* Transact(grpc::CallbackServerContext* context,
+                                     const v1::TransactRequest* request,
+                                     v1::TransactResponse* response) override {
+    return StartCall(serving_, context, request->SpaceUsedLong(),
+                     [this, request, response](UnaryCall* call) {
+                       storage::Lsn lsn = 0;
+                       const absl::Status status = WriteIf(*request, response, &lsn);
+                       call->FinishWhenDurable(lsn, status);
+                     });
+  }
+
   grpc::ServerUnaryReactor* MultiGet(grpc::CallbackServerContext* context,
                                      const v1::MultiGetRequest* request,
                                      v1::MultiGetResponse* response) override {
@@ -114,6 +127,20 @@ class KvService final : public v1::KvService::CallbackService {
                        *response->mutable_version() = ToProto(written->versions[0]);
                        call->FinishWhenDurable(written->lsn);
                      });
+  }
+
+  absl::Status WriteIf(const v1::TransactRequest& request, v1::TransactResponse* response,
+                       storage::Lsn* lsn) const {
+    SLIP_ASSIGN_OR_RETURN(const std::vector<storage::Precondition> preconditions,
+                          PreconditionsOf(request.preconditions()));
+    SLIP_ASSIGN_OR_RETURN(const std::vector<storage::Mutation> mutations,
+                          MutationsOf(request.operations()));
+    SLIP_ASSIGN_OR_RETURN(const storage::WriteResult written,
+                          serving_.Transact(preconditions, mutations, lsn));
+    for (const base::Version& version : written.versions) {
+      *response->add_versions() = ToProto(version);
+    }
+    return absl::OkStatus();
   }
 
   // Answers as many keys, from the front, as an answer holds.

@@ -175,6 +175,33 @@ absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& ope
   return mutations;
 }
 
+absl::StatusOr<std::vector<storage::Precondition>> PreconditionsOf(const Preconditions& messages) {
+  using Kind = storage::Precondition::Kind;
+  std::vector<storage::Precondition> preconditions;
+  preconditions.reserve(messages.size());
+  for (const v1::Precondition& message : messages) {
+    storage::Precondition precondition{.key = message.key()};
+    switch (message.condition_case()) {
+      case v1::Precondition::kPresent:
+        precondition.kind = message.present() ? Kind::kPresent : Kind::kAbsent;
+        break;
+      case v1::Precondition::kVersion:
+        precondition.kind = Kind::kVersion;
+        precondition.version = FromProto(message.version());
+        break;
+      case v1::Precondition::kValue:
+        precondition.kind = Kind::kValue;
+        precondition.value = message.value();
+        break;
+      case v1::Precondition::CONDITION_NOT_SET:
+        return InElement("preconditions", preconditions.size(),
+                         InvalidField("condition", "is missing"));
+    }
+    preconditions.push_back(precondition);
+  }
+  return preconditions;
+}
+
 GroupOutcome RunGroup(const Serving& serving, const v1::PipelineRequest& request) {
   return GroupRun(serving, request).Run();
 }

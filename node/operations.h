@@ -12,10 +12,12 @@
 #include "slipstream/v1/kv.pb.h"
 #include "storage/entry.h"
 #include "storage/options.h"
+#include "storage/precondition.h"
 
 namespace slipstream::node {
 
 using Operations = google::protobuf::RepeatedPtrField<v1::Operation>;
+using Preconditions = google::protobuf::RepeatedPtrField<v1::Precondition>;
 
 // All functions are thread-safe.
 
@@ -29,6 +31,10 @@ absl::Status CheckBatch(const Operations& operations, const storage::Limits& lim
 // Returns the writes of a batch, which refer to the operations' bytes. INVALID_ARGUMENT naming the
 // operation: MESSAGE_INVALID if it is no write. Sizes are left to the engine.
 absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations);
+
+// Returns the preconditions, which refer to the messages' bytes. INVALID_ARGUMENT naming the one:
+// MESSAGE_INVALID if it has no condition. Sizes are left to the engine.
+absl::StatusOr<std::vector<storage::Precondition>> PreconditionsOf(const Preconditions& messages);
 
 // The answer to a group, and when it may leave.
 struct GroupOutcome {

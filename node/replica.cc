@@ -44,10 +44,22 @@ class Replica::Impl {
     SLIP_ASSIGN_OR_RETURN(storage::WriteResult result,
                           store_->engine().Write(mutations, atomicity, now));
     result.lsn = store_->ReleaseLsn(result.lsn);
-    if (!mutations.empty() && protocol_.takes_pushes()) {
-      protocol_.Push(std::make_shared<const PushBatch>(
-          MakePushBatch(mutations, atomicity, result, result.lsn)));
+    Push(mutations, atomicity, result);
+    return result;
+  }
+
+  absl::StatusOr<storage::WriteResult> Transact(
+      absl::Span<const storage::Precondition> preconditions,
+      absl::Span<const storage::Mutation> mutations, absl::Time now, storage::Lsn* lsn) {
+    absl::StatusOr<storage::WriteResult> result =
+        store_->engine().Transact(preconditions, mutations, now);
+    if (!result.ok()) {
+      // What a conflict tells of had been appended by now.
+      *lsn = store_->ExposedLsn();
+      return result;
     }
+    *lsn = result->lsn = store_->ReleaseLsn(result->lsn);
+    Push(mutations, storage::Atomicity::kAll, *result);
     return result;
   }
 
@@ -83,6 +95,13 @@ class Replica::Impl {
   ReplicaProtocol& protocol() { return protocol_; }
 
  private:
+  void Push(absl::Span<const storage::Mutation> mutations, storage::Atomicity atomicity,
+            const storage::WriteResult& result) {
+    if (mutations.empty() || !protocol_.takes_pushes()) return;
+    protocol_.Push(
+        std::make_shared<const PushBatch>(MakePushBatch(mutations, atomicity, result, result.lsn)));
+  }
+
   const ReplicaOptions options_;
   const std::unique_ptr<ReplicaStore> store_;
   ReplicaProtocol protocol_;
@@ -105,6 +124,12 @@ Replica::~Replica() = default;
 absl::StatusOr<storage::WriteResult> Replica::Write(absl::Span<const storage::Mutation> mutations,
                                                     storage::Atomicity atomicity, absl::Time now) {
   return impl_->Write(mutations, atomicity, now);
+}
+
+absl::StatusOr<storage::WriteResult> Replica::Transact(
+    absl::Span<const storage::Precondition> preconditions,
+    absl::Span<const storage::Mutation> mutations, absl::Time now, storage::Lsn* lsn) {
+  return impl_->Transact(preconditions, mutations, now, lsn);
 }
 
 absl::StatusOr<storage::ReadResult> Replica::Get(absl::string_view key, absl::Time now) {

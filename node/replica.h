@@ -27,6 +27,7 @@
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
+#include "storage/precondition.h"
 
 namespace slipstream::node {
 
@@ -48,6 +49,11 @@ class Replica {
   // As Engine::Write; what was written is also queued to be pushed to the peers: see has_outgoing.
   absl::StatusOr<storage::WriteResult> Write(absl::Span<const storage::Mutation> mutations,
                                              storage::Atomicity atomicity, absl::Time now);
+  // As Engine::Transact, and pushed as what Write wrote. `lsn` is set in any case: an answer, a
+  // conflict too, speaks of records that may be lost until durable_lsn() has reached it.
+  absl::StatusOr<storage::WriteResult> Transact(
+      absl::Span<const storage::Precondition> preconditions,
+      absl::Span<const storage::Mutation> mutations, absl::Time now, storage::Lsn* lsn);
   // As Engine::Get.
   absl::StatusOr<storage::ReadResult> Get(absl::string_view key, absl::Time now);
   // Lists live keys by key_id. A damaged record ends it with DATA_LOSS that names the key_id.

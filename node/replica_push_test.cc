@@ -13,6 +13,7 @@
 #include "node/testing/replica_cluster.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
+#include "storage/precondition.h"
 
 namespace slipstream::node {
 namespace {
@@ -81,6 +82,26 @@ TEST_F(ReplicaPushTest, ABatchIsOneGroup) {
   const auto& push = std::get<PushRecordsRequest>(outbox.calls[0].request);
   ASSERT_THAT(push.groups, SizeIs(1));
   EXPECT_THAT(push.groups[0], SizeIs(2));
+}
+
+TEST_F(ReplicaPushTest, ATransactionIsOneGroupAndAConflictPushesNothing) {
+  const std::vector<storage::Mutation> pair = {{.key = "a", .value = "1"},
+                                               {.key = "b", .value = "2"}};
+  const storage::Precondition absent{.kind = storage::Precondition::Kind::kAbsent, .key = "a"};
+  storage::Lsn lsn = 0;
+  ASSERT_OK(cluster_.at(0).Transact({absent}, pair, cluster_.now(), &lsn));
+  EXPECT_EQ(lsn, 3u);
+  Outbox outbox;
+  cluster_.at(0).Tick(cluster_.now(), outbox);
+  const auto& push = std::get<PushRecordsRequest>(outbox.calls[0].request);
+  ASSERT_THAT(push.groups, SizeIs(1));
+  EXPECT_THAT(push.groups[0], SizeIs(2));
+  // The conflict tells of records that are not durable: its answer has to wait for them.
+  lsn = 0;
+  EXPECT_THAT(cluster_.at(0).Transact({absent}, pair, cluster_.now(), &lsn),
+              StatusIs(absl::StatusCode::kAborted));
+  EXPECT_EQ(lsn, 3u);
+  EXPECT_FALSE(cluster_.at(0).has_outgoing());
 }
 
 TEST_F(ReplicaPushTest, HasNoMoreCallsUnderWayThanAllowed) {

@@ -9,14 +9,26 @@ namespace slipstream::node {
 absl::StatusOr<storage::WriteResult> Serving::Write(absl::Span<const storage::Mutation> mutations,
                                                     storage::Atomicity atomicity) const {
   absl::StatusOr<storage::WriteResult> result = replica->Write(mutations, atomicity, WallNow());
-  if (!result.ok()) return result;
+  if (result.ok()) NoteWritten(mutations);
+  return result;
+}
+
+absl::StatusOr<storage::WriteResult> Serving::Transact(
+    absl::Span<const storage::Precondition> preconditions,
+    absl::Span<const storage::Mutation> mutations, storage::Lsn* lsn) const {
+  absl::StatusOr<storage::WriteResult> result =
+      replica->Transact(preconditions, mutations, WallNow(), lsn);
+  if (result.ok()) NoteWritten(mutations);
+  return result;
+}
+
+void Serving::NoteWritten(absl::Span<const storage::Mutation> mutations) const {
   size_t bytes = 0;
   for (const storage::Mutation& mutation : mutations) {
     bytes += mutation.key.size() + mutation.value.size();
   }
   commits->NoteAppended(bytes);
   if (replica->has_outgoing()) protocol->Wake();
-  return result;
 }
 
 absl::StatusOr<PeerResponse> Serving::Answer(const PeerRequest& request, size_t request_bytes,

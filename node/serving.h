@@ -18,6 +18,7 @@
 #include "node/worker_pool.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
+#include "storage/precondition.h"
 
 namespace slipstream::node {
 
@@ -61,9 +62,15 @@ struct Serving {
   // disk and to the peers. Answer the client when commits says that the result's lsn is durable.
   absl::StatusOr<storage::WriteResult> Write(absl::Span<const storage::Mutation> mutations,
                                              storage::Atomicity atomicity) const;
+  // As Replica::Transact, likewise.
+  absl::StatusOr<storage::WriteResult> Transact(
+      absl::Span<const storage::Precondition> preconditions,
+      absl::Span<const storage::Mutation> mutations, storage::Lsn* lsn) const;
   // As Replica::Answer, likewise.
   absl::StatusOr<PeerResponse> Answer(const PeerRequest& request, size_t request_bytes,
                                       storage::Lsn* lsn) const;
+  // Sees to it that `mutations`, which the replica has written, get to the disk and to the peers.
+  void NoteWritten(absl::Span<const storage::Mutation> mutations) const;
 };
 
 }  // namespace slipstream::node

@@ -100,6 +100,50 @@ class PutTest(SlipctlTest):
       self.assertIn("(KEY_SIZE)", result.error)
 
 
+class ConditionTest(SlipctlTest):
+  """put --if-absent, put --if-version, delete --if-version."""
+
+  def test_puts_once_if_absent(self):
+    result = self.slipctl("put", "lock", "me", "--if-absent")
+    self.assertEqual((result.code, result.error), (OK, ""))
+    self.assertRegex(result.text, f"^stored, version {VERSION}\n$")
+    result = self.slipctl("put", "lock", "you", "--if-absent")
+    self.assertEqual((result.code, result.text), (CONFLICT, ""))
+    self.assertRegex(result.error, f'^slipctl: key "lock" is present, its version {VERSION}: '
+                     r"not absent \(TRANSACTION_CONFLICT\)\n$")
+    self.assertEqual(self.slipctl("get", "lock").out, b"me\n")
+    self.assertEqual(self.slipctl("delete", "lock").code, OK)
+    self.assertEqual(self.slipctl("put", "lock", "you", "--if-absent").code, OK)
+
+  def test_puts_if_the_version_is_still_the_same(self):
+    first = self.put("a", "1")
+    result = self.slipctl("put", "a", "2", "--if-version", first, "-o", "json")
+    self.assertEqual(result.code, OK, result)
+    self.assertGreater(result.json["version"], first)
+    lost = self.slipctl("put", "a", "3", "--if-version", first)
+    self.assertEqual((lost.code, lost.text), (CONFLICT, ""))
+    self.assertIn(result.json["version"], lost.error)
+    self.assertEqual(self.slipctl("get", "a").out, b"2\n")
+
+  def test_deletes_if_the_version_is_still_the_same(self):
+    first = self.put("a", "1")
+    second = self.put("a", "2")
+    self.assertEqual(self.slipctl("delete", "a", "--if-version", first).code, CONFLICT)
+    self.assertEqual(self.slipctl("get", "a").out, b"2\n")
+    result = self.slipctl("delete", "a", "--if-version", second)
+    self.assertEqual(result.code, OK, result)
+    self.assertRegex(result.text, f"^deleted, version {VERSION}\n$")
+    self.assertEqual(self.slipctl("get", "a").code, NOT_FOUND)
+
+  def test_refuses_conditions_that_are_none(self):
+    result = self.slipctl("put", "a", "1", "--if-version", "7")
+    self.assertEqual(result.code, USAGE, result)
+    self.assertIn('--if-version: "7" is no version', result.error)
+    result = self.slipctl("put", "a", "1", "--if-absent", "--if-version", f"{1:016x}-{2:016x}")
+    self.assertEqual(result.code, USAGE, result)
+    self.assertIn("give either --if-absent or --if-version", result.error)
+
+
 class GetTest(SlipctlTest):
 
   def test_prints_the_value(self):
