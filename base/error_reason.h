@@ -28,6 +28,7 @@ inline constexpr absl::string_view kReasonTooBusy = "TOO_BUSY";
 inline constexpr absl::string_view kReasonTreeBusy = "TREE_BUSY";
 inline constexpr absl::string_view kReasonTransactionConflict = "TRANSACTION_CONFLICT";
 inline constexpr absl::string_view kReasonTransactionSize = "TRANSACTION_SIZE";
+inline constexpr absl::string_view kReasonTransactionIdle = "TRANSACTION_IDLE";
 inline constexpr absl::string_view kReasonAnswerSize = "ANSWER_SIZE";
 
 // Returns `status`, which must not be OK, with `reason` attached in place of any it had.

@@ -14,6 +14,7 @@
 #include "node/pipeline_stream.h"
 #include "node/real_clock.h"
 #include "node/scan_stream.h"
+#include "node/transaction_stream.h"
 #include "node/unary_call.h"
 #include "node/wire_values.h"
 #include "slipstream/v1/kv.grpc.pb.h"
@@ -108,6 +109,11 @@ class KvService final : public v1::KvService::CallbackService {
   grpc::ServerWriteReactor<v1::ScanResponse>* Scan(grpc::CallbackServerContext* context,
                                                    const v1::ScanRequest* request) override {
     return StartScan(&serving_, context, *request);
+  }
+
+  grpc::ServerBidiReactor<v1::TransactionRequest, v1::TransactionResponse>* Transaction(
+      grpc::CallbackServerContext* context) override {
+    return StartTransaction(&serving_, context);
   }
 
   grpc::ServerBidiReactor<v1::PipelineRequest, v1::PipelineResponse>* Pipeline(

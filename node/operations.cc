@@ -20,20 +20,6 @@ absl::Status BatchTooLarge(size_t size, absl::string_view what, size_t size_max)
                           base::kReasonBatchSize);
 }
 
-absl::Status CheckKind(const v1::Operation& operation) {
-  switch (operation.kind()) {
-    case v1::OPERATION_KIND_PUT:
-      return absl::OkStatus();
-    case v1::OPERATION_KIND_GET:
-    case v1::OPERATION_KIND_DELETE:
-      if (operation.value().empty()) return absl::OkStatus();
-      return InvalidField("value",
-                          absl::StrCat(operation.value().size(), " bytes; only a put has a value"));
-    default:
-      return InvalidField("kind", absl::StrCat(operation.kind(), " is no operation"));
-  }
-}
-
 // What the engine would say, but of one operation: it refuses a run of writes as a whole.
 absl::Status CheckSizes(const v1::Operation& operation, const storage::Limits& limits) {
   SLIP_RETURN_IF_ERROR(CheckKeySize(operation.key(), limits));
@@ -138,6 +124,20 @@ class GroupRun {
 };
 
 }  // namespace
+
+absl::Status CheckKind(const v1::Operation& operation) {
+  switch (operation.kind()) {
+    case v1::OPERATION_KIND_PUT:
+      return absl::OkStatus();
+    case v1::OPERATION_KIND_GET:
+    case v1::OPERATION_KIND_DELETE:
+      if (operation.value().empty()) return absl::OkStatus();
+      return InvalidField("value",
+                          absl::StrCat(operation.value().size(), " bytes; only a put has a value"));
+    default:
+      return InvalidField("kind", absl::StrCat(operation.kind(), " is no operation"));
+  }
+}
 
 absl::Status CheckKeySize(absl::string_view key, const storage::Limits& limits) {
   if (!key.empty() && key.size() <= limits.key_bytes_max) return absl::OkStatus();

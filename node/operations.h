@@ -28,6 +28,10 @@ absl::Status CheckKeySize(absl::string_view key, const storage::Limits& limits);
 // batch may hold.
 absl::Status CheckBatch(const Operations& operations, const storage::Limits& limits);
 
+// INVALID_ARGUMENT (MESSAGE_INVALID) unless `operation` is a put, a get or a delete, and has a
+// value only if it is a put.
+absl::Status CheckKind(const v1::Operation& operation);
+
 // Returns the writes of a batch, which refer to the operations' bytes. INVALID_ARGUMENT naming the
 // operation: MESSAGE_INVALID if it is no write. Sizes are left to the engine.
 absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations);

@@ -62,7 +62,8 @@ Server::Server(const ServerOptions& options, uint64_t seed, FailureHandler on_fa
       on_failure_(std::move(on_failure)),
       endpoint_(options.listen),
       gate_(options.calls),
-      peer_gate_(options.calls) {}
+      peer_gate_(options.calls),
+      transactions_(options.transactions) {}
 
 Server::~Server() {
   // Whoever wants to know how closing went calls Drain.
@@ -89,6 +90,7 @@ absl::Status Server::Open(storage::FileSystem* fs) {
               .protocol = protocol_.get(),
               .peers = peers_.get(),
               .streams = &streams_,
+              .transactions = &transactions_,
               .listen_address = &listen_address_,
               .data_directory = options_.data_directory,
               .started_at = SteadyNow()};

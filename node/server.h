@@ -21,6 +21,7 @@
 #include "node/endpoint.h"
 #include "node/maintenance.h"
 #include "node/open_streams.h"
+#include "node/open_transactions.h"
 #include "node/peer_client.h"
 #include "node/protocol_loop.h"
 #include "node/replica.h"
@@ -41,6 +42,7 @@ struct ServerOptions {
   ReplicaOptions replica;
   absl::Duration sync_interval = absl::Seconds(1);  // As CommitOptions::interval.
   CallLimits calls;
+  TransactionLimits transactions;
   WorkerPoolOptions workers;
   MaintenanceOptions maintenance;
   // How long calls under way may go on after Drain, before they are cancelled.
@@ -79,6 +81,7 @@ class Server {
   const Endpoint& endpoint() const { return endpoint_; }
   Replica& replica() { return *replica_; }
   const CallGate& gate() const { return gate_; }
+  const OpenTransactions& transactions() const { return transactions_; }
 
  private:
   Server(const ServerOptions& options, uint64_t seed, FailureHandler on_failure);
@@ -97,6 +100,7 @@ class Server {
   CallGate gate_;
   CallGate peer_gate_;
   OpenStreams streams_;
+  OpenTransactions transactions_;
   ListenAddress listen_address_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<PeerClient> peers_;

@@ -13,6 +13,7 @@
 #include "node/call_gate.h"
 #include "node/commit_queue.h"
 #include "node/open_streams.h"
+#include "node/open_transactions.h"
 #include "node/protocol_loop.h"
 #include "node/replica.h"
 #include "node/worker_pool.h"
@@ -54,6 +55,7 @@ struct Serving {
   ProtocolLoop* protocol = nullptr;
   PeerTransport* peers = nullptr;
   OpenStreams* streams = nullptr;
+  OpenTransactions* transactions = nullptr;
   const ListenAddress* listen_address = nullptr;
   std::string data_directory;
   absl::Duration started_at;  // On the steady clock.
