@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<SortedRun>> SortedRun::Open(FileSystem* fs,
                                                            absl::string_view directory,
                                                            const RunIdentity& identity) {
   std::string path = JoinPath(directory, RunFileName(identity.run_number));
-  SLIP_ASSIGN_OR_RETURN(std::unique_ptr<File> file, fs->Open(path, OpenMode::kRead));
+  SLIP_ASSIGN_OR_RETURN(std::unique_ptr<File> file, fs->OpenDirect(path, OpenMode::kRead));
   std::unique_ptr<SortedRun> run(new SortedRun(std::move(path), std::move(file)));
   SLIP_RETURN_IF_ERROR(run->ReadHeader(identity));
   const RunLayout layout = RunLayoutOf(run->header_.entry_count);

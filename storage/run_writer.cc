@@ -50,7 +50,7 @@ absl::StatusOr<std::unique_ptr<RunWriter>> RunWriter::Create(FileSystem* fs,
   std::unique_ptr<RunWriter> writer(new RunWriter(fs, directory, options));
   const absl::Status removed = fs->Remove(writer->temporary_path_);
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  SLIP_ASSIGN_OR_RETURN(writer->file_, fs->Open(writer->temporary_path_, OpenMode::kCreate));
+  SLIP_ASSIGN_OR_RETURN(writer->file_, fs->OpenDirect(writer->temporary_path_, OpenMode::kCreate));
   return writer;
 }
 
