@@ -181,8 +181,8 @@ TEST_F(ServerTransactionTest, BrokenStreamRollsBack) {
 TEST_F(ServerTransactionTest, SilenceRollsBack) {
   TestServer server(With({.idle_timeout = absl::Milliseconds(20)}));
   ClientTransaction transaction(server);
-  ASSERT_TRUE(transaction.Begin());
-  const absl::Status status = transaction.Finish();  // Waits for the server.
+  transaction.Begin();  // On a slow machine that is too late already.
+  const absl::Status status = transaction.Finish();
   ExpectReason(status, absl::StatusCode::kAborted, base::kReasonTransactionIdle);
   EXPECT_THAT(status.message(), HasSubstr("20ms"));
   ExpectNothingHeld(server);

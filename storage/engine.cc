@@ -230,7 +230,7 @@ Lsn Engine::durable_lsn() const { return impl_->log().durable_lsn(); }
 
 Lsn Engine::appended_lsn() const { return impl_->log().appended_lsn(); }
 
-Lsn Engine::applied_lsn() const { return impl_->applied_lsn(); }
+uint64_t Engine::apply_count() const { return impl_->apply_count(); }
 
 absl::Status Engine::status() const { return impl_->log().status(); }
 

@@ -162,8 +162,8 @@ class Engine {
   Lsn durable_lsn() const;
   // The last record appended.
   Lsn appended_lsn() const;
-  // The last record that Apply stored in this life; what is visible of Apply's is counted.
-  Lsn applied_lsn() const;
+  // How often Apply stored something in this life. Counted before it is visible.
+  uint64_t apply_count() const;
   // OK, or why the engine stopped taking writes: the process should leave and be started anew.
   absl::Status status() const;
 

@@ -61,7 +61,7 @@ class Engine::Impl {
   base::ActorId actor() const { return base::ActorId{identity_.actor}; }
   uint64_t node_id() const { return identity_.node_id; }
   base::Hlc last_hlc() const { return clock_.last(); }
-  Lsn applied_lsn() const { return applied_lsn_.load(std::memory_order_acquire); }
+  uint64_t apply_count() const { return apply_count_.load(std::memory_order_acquire); }
   EngineStats stats();
   const Limits& limits() const { return options_.limits; }
   const RecoveryReport& recovery_report() const { return report_; }
@@ -122,7 +122,6 @@ class Engine::Impl {
   absl::StatusOr<Lsn> AppendNew(Batch& batch, absl::Time now, KeyDir::Exclusive& locked);
   absl::StatusOr<Lsn> ApplyBatch(const Batch& batch, Atomicity atomicity, size_t& applied_count);
   absl::Status Admit(const Batch& batch, KeyDir::Exclusive& locked);
-  void NoteApplied(Lsn lsn);
   void Publish(const Batch& batch, KeyDir::Exclusive& locked);
   uint64_t NextTxId() { return last_tx_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
@@ -155,7 +154,7 @@ class Engine::Impl {
   std::atomic<uint64_t> last_tx_id_{0};
   std::atomic<uint64_t> raw_value_bytes_{0};
   std::atomic<uint64_t> stored_value_bytes_{0};
-  std::atomic<Lsn> applied_lsn_{0};  // Set under the stripe locks of what was applied.
+  std::atomic<uint64_t> apply_count_{0};  // Under the stripe locks of what is applied.
   KeyDir keydir_;
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;

@@ -206,13 +206,6 @@ absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
   return lsn;
 }
 
-// Makes applied_lsn() at least `lsn`. Another Apply, in other stripes, may have been faster.
-void Engine::Impl::NoteApplied(Lsn lsn) {
-  Lsn last = applied_lsn_.load(std::memory_order_relaxed);
-  while (last < lsn && !applied_lsn_.compare_exchange_weak(last, lsn, std::memory_order_acq_rel)) {
-  }
-}
-
 absl::Status Engine::Impl::Admit(const Batch& batch, KeyDir::Exclusive& locked) {
   for (size_t i = 0; i < batch.key_ids.size(); ++i) {
     SLIP_RETURN_IF_ERROR(locked.shard(batch.key_ids[i].shard())
@@ -333,7 +326,7 @@ absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const Batch& offered, Atomicity ato
     SLIP_RETURN_IF_ERROR(Admit(batch, locked));
     SLIP_ASSIGN_OR_RETURN(const Lsn lsn, log_->TryAppend(absl::MakeSpan(batch.records)));
     if (lsn == 0) continue;
-    NoteApplied(lsn);
+    apply_count_.fetch_add(1, std::memory_order_acq_rel);
     Publish(batch, locked);
     applied_count += batch.key_ids.size();
     return lsn;

@@ -25,7 +25,7 @@ Transaction::Transaction(Engine* engine, absl::Time now)
       limits_(engine->limits()),
       begin_time_(now),
       snapshot_(engine->Snapshot()),
-      applied_lsn_(engine->applied_lsn()) {}
+      apply_count_(engine->apply_count()) {}
 
 Transaction Transaction::Begin(Engine* engine, absl::Time now) { return Transaction(engine, now); }
 
@@ -42,9 +42,9 @@ absl::StatusOr<ReadResult> Transaction::Get(absl::string_view key) {
   SLIP_ASSIGN_OR_RETURN(ReadResult read, engine_->Get(key, begin_time_));
   SLIP_RETURN_IF_ERROR(NoteRead(key, read));
   // Asked after the read: whatever was applied and shows in it is counted by now.
-  const Lsn applied_lsn = engine_->applied_lsn();
-  if (applied_lsn != applied_lsn_) SLIP_RETURN_IF_ERROR(CheckReads());
-  applied_lsn_ = applied_lsn;
+  const uint64_t apply_count = engine_->apply_count();
+  if (apply_count != apply_count_) SLIP_RETURN_IF_ERROR(CheckReads());
+  apply_count_ = apply_count;
   return read;
 }
 

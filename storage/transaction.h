@@ -113,7 +113,7 @@ class Transaction {
   Limits limits_;
   absl::Time begin_time_;
   base::Hlc snapshot_;
-  Lsn applied_lsn_;  // Engine::applied_lsn() at the last look.
+  uint64_t apply_count_;  // Engine::apply_count() at the last look.
   bool open_ = true;
   // Ordered, so that nothing depends on the order of a hash.
   std::map<std::string, Read, std::less<>> reads_;

@@ -63,6 +63,8 @@ class TransactionThreadsTest : public ::testing::Test {
 
   void Open() {
     ASSERT_OK_AND_ASSIGN(engine_, Engine::Open(&fs_, "/threads", options_, &rng_, nullptr));
+    const Mutation first{.key = "first", .value = ""};  // So that the clock stands somewhere.
+    ASSERT_OK(engine_->Write({first}, Atomicity::kEach, Noon()));
   }
 
   // Tries one transaction; returns whether it committed.
@@ -103,6 +105,7 @@ TEST_F(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
   Open();
   std::vector<std::vector<Committed>> done(kThreadCount + 1);
   std::atomic<int> conflict_count{0};
+  std::atomic<uint64_t> try_count{0};
   std::atomic<bool> over{false};
   std::vector<std::thread> threads;
   for (int thread = 0; thread < kThreadCount; ++thread) {
@@ -110,6 +113,7 @@ TEST_F(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
       base::Random rng(static_cast<uint64_t>(thread) + 1);
       while (done[thread].size() < kTransactionCount) {
         Committed one;
+        ++try_count;
         if (TryOne(rng, absl::StrCat(thread, ".", done[thread].size()), one)) {
           done[thread].push_back(std::move(one));
         } else {
@@ -122,6 +126,7 @@ TEST_F(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
   std::thread peer([&] {
     base::Random rng(99);
     for (uint64_t sequence = 1; !over; ++sequence) {
+      while (sequence > try_count && !over) std::this_thread::yield();
       const Record record{
           .key = absl::StrCat("key", rng.Below(kKeyCount)),
           .value = absl::StrCat("peer.", sequence),
@@ -169,8 +174,14 @@ TEST_F(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
 TEST_F(TransactionThreadsTest, NoneSeesHalfOfABatchEvenBeforeItCommits) {
   Open();
   std::atomic<bool> over{false};
+  std::atomic<uint64_t> try_count{0};
+  // Some writes to each try, so that the log stays small on a machine that favours the writers.
+  const auto await_turn = [&](uint64_t write_count) {
+    while (write_count > 4 * try_count && !over) std::this_thread::yield();
+  };
   std::thread writer([&] {
-    for (int i = 0; !over; ++i) {
+    for (uint64_t i = 0; !over; ++i) {
+      await_turn(i);
       const std::string value = absl::StrCat(i);
       const std::vector<Mutation> pair = {{.key = "left", .value = value},
                                           {.key = "right", .value = value}};
@@ -179,6 +190,7 @@ TEST_F(TransactionThreadsTest, NoneSeesHalfOfABatchEvenBeforeItCommits) {
   });
   std::thread peer([&] {
     for (uint64_t i = 1; !over; ++i) {
+      await_turn(i);
       const Record left{.key = "late left",
                         .value = absl::StrCat(i),
                         .version = {.hlc = i, .actor = base::ActorId{7}},
@@ -190,6 +202,7 @@ TEST_F(TransactionThreadsTest, NoneSeesHalfOfABatchEvenBeforeItCommits) {
   });
   int seen_count = 0;
   for (int i = 0; i < 20'000 || seen_count < 100; ++i) {
+    ++try_count;
     const std::string prefix = i % 2 == 0 ? "" : "late ";
     Transaction transaction = Transaction::Begin(engine_.get(), Noon());
     const absl::StatusOr<ReadResult> left = transaction.Get(prefix + "left");
