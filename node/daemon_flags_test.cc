@@ -51,13 +51,12 @@ TEST(DaemonFlagsTest, DefaultsAreASingleLocalNode) {
 }
 
 TEST(DaemonFlagsTest, ReadsEveryFlag) {
-  ASSERT_OK_AND_ASSIGN(
-      const DaemonOptions options,
-      Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
-             "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
-             "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
-             "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608",
-             "--segment-bytes", "16777216", "--value-cache=0"}));
+  ASSERT_OK_AND_ASSIGN(const DaemonOptions options,
+                       Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
+                              "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
+                              "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
+                              "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608",
+                              "--segment-bytes", "16777216", "--value-cache=0"}));
   EXPECT_EQ(options.server.listen.port, 7401);
   EXPECT_EQ(options.server.data_directory, "/d");
   EXPECT_THAT(options.server.replica.peers, ElementsAre("b:7402", "[::1]:7403"));
@@ -147,10 +146,9 @@ TEST(DaemonFlagsTest, RemoteAddressMustBeAskedFor) {
 TEST(DaemonFlagsTest, HelpShowsAllFlagsAndExamples) {
   ASSERT_OK_AND_ASSIGN(const ParsedFlags help, ParseDaemonFlags({"--help"}));
   ASSERT_TRUE(help.text.has_value());
-  for (const char* word :
-       {"--listen", "--data-dir", "--peers", "--node-name", "--gossip-interval", "--sync",
-        "--compression", "--direct-io", "--value-cache", "--log-format", "--insecure-allow-remote",
-         "Examples:"}) {
+  for (const char* word : {"--listen", "--data-dir", "--peers", "--node-name", "--gossip-interval",
+                           "--sync", "--compression", "--direct-io", "--value-cache",
+                           "--log-format", "--insecure-allow-remote", "Examples:"}) {
     EXPECT_THAT(*help.text, HasSubstr(word));
   }
   ASSERT_OK_AND_ASSIGN(const ParsedFlags version, ParseDaemonFlags({"--version"}));

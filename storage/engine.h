@@ -73,7 +73,7 @@ struct EngineStats {
   uint64_t value_cache_miss_count = 0;
   uint64_t flush_count = 0;  // Frames written.
   uint64_t sync_count = 0;
-  IoPath io_path;  // Of the log.
+  IoPath io_path;                   // Of the log.
   uint64_t raw_value_bytes = 0;     // Of the values appended since Open, before compression.
   uint64_t stored_value_bytes = 0;  // Of the same values, as stored.
 };
