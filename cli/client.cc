@@ -276,10 +276,7 @@ absl::StatusOr<v1::GetResponse> Client::Get(absl::string_view key) {
   return Call(&v1::KvService::Stub::Get, *connection_->kv, request, {endpoint_, timeout_});
 }
 
-absl::StatusOr<v1::PutResponse> Client::Put(absl::string_view key, absl::string_view value) {
-  v1::PutRequest request;
-  request.set_key(std::string(key));
-  request.set_value(std::string(value));
+absl::StatusOr<v1::PutResponse> Client::Put(const v1::PutRequest& request) {
   return Call(&v1::KvService::Stub::Put, *connection_->kv, request,
               {endpoint_, timeout_, Effect::kWrite});
 }

@@ -34,7 +34,7 @@ class Client {
   const std::string& endpoint() const;
 
   absl::StatusOr<v1::GetResponse> Get(absl::string_view key);
-  absl::StatusOr<v1::PutResponse> Put(absl::string_view key, absl::string_view value);
+  absl::StatusOr<v1::PutResponse> Put(const v1::PutRequest& request);
   absl::StatusOr<v1::DeleteResponse> Delete(absl::string_view key);
   // ABORTED (TRANSACTION_CONFLICT): a precondition does not hold, nothing was done.
   absl::StatusOr<v1::TransactResponse> Transact(const v1::TransactRequest& request);

@@ -11,15 +11,18 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "cli/client.h"
 #include "cli/command_line.h"
+#include "cli/duration.h"
 #include "cli/exit_code.h"
 #include "cli/input.h"
 #include "cli/json.h"
 #include "cli/session.h"
 #include "cli/text.h"
+#include "google/protobuf/duration.pb.h"
 #include "slipstream/v1/kv.pb.h"
 
 namespace slipstream::cli {
@@ -31,6 +34,16 @@ constexpr size_t kValueBytesMax = 8 << 20;
 std::string VersionText(const v1::Version& version) {
   return base::ToString(
       base::Version{.hlc = version.hlc(), .actor = base::ActorId{version.actor()}});
+}
+
+void SetTtl(absl::Duration ttl, google::protobuf::Duration& message) {
+  message.set_seconds(absl::IDivDuration(ttl, absl::Seconds(1), &ttl));
+  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(ttl)));
+}
+
+// What never expires does not say so.
+void AddExpiry(uint64_t expires_at_ms, Json& json) {
+  if (expires_at_ms != 0) json["expires_at_ms"] = expires_at_ms;
 }
 
 // Tells the version that a write was given, as the whole answer.
@@ -89,6 +102,7 @@ void PrintItem(const v1::ScanResponse::Item& item, bool keys_only, Session& sess
       AddKey(item.key(), json);
       if (!keys_only) AddValue(item.value(), json);
       json["version"] = VersionText(item.version());
+      AddExpiry(item.expires_at_ms(), json);
       session.out << Line(json);
       break;
     }
@@ -113,22 +127,30 @@ absl::StatusOr<ExitCode> KeyCommands::Put(Session& session) const {
   if ((value_option_->count() == 0) == (value_file_option_->count() == 0)) {
     return UsageError("give either VALUE or --value-file");
   }
+  v1::PutRequest request;
+  request.set_key(key_);
+  if (!ttl_text_.empty()) {
+    const absl::StatusOr<absl::Duration> ttl = ParseDuration(ttl_text_);
+    if (!ttl.ok()) return UsageError(absl::StrCat("--ttl: ", ttl.status().message()));
+    SetTtl(*ttl, *request.mutable_ttl());
+  }
   v1::TransactRequest conditional;
   SLIP_ASSIGN_OR_RETURN(const bool is_conditional, AddPrecondition(conditional));
-  SLIP_ASSIGN_OR_RETURN(const std::string value, ReadValue(session));
+  SLIP_ASSIGN_OR_RETURN(*request.mutable_value(), ReadValue(session));
   SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client,
                         Client::Connect(session.endpoints, session.timeout));
   if (is_conditional) {
     v1::Operation put;
     put.set_kind(v1::OPERATION_KIND_PUT);
     put.set_key(key_);
-    put.set_value(value);
+    put.set_value(std::move(*request.mutable_value()));
+    if (request.has_ttl()) *put.mutable_ttl() = request.ttl();
     SLIP_ASSIGN_OR_RETURN(const v1::Version version,
                           TransactOne(std::move(conditional), std::move(put), *client));
     PrintVersion("stored", version, session);
     return ExitCode::kOk;
   }
-  SLIP_ASSIGN_OR_RETURN(const v1::PutResponse response, client->Put(key_, value));
+  SLIP_ASSIGN_OR_RETURN(const v1::PutResponse response, client->Put(request));
   PrintVersion("stored", response.version(), session);
   return ExitCode::kOk;
 }
@@ -170,6 +192,7 @@ absl::StatusOr<ExitCode> KeyCommands::Get(Session& session) const {
       AddKey(key_, json);
       AddValue(response->value(), json);
       json["version"] = VersionText(response->version());
+      AddExpiry(response->expires_at_ms(), json);
       session.out << Line(json);
       break;
     }
@@ -224,9 +247,12 @@ void KeyCommands::RegisterPut(CommandLine& line) {
                 .help = {.group = "Keys",
                          .summary = "Store a value",
                          .details = "Prints the version that the write was given. Exits with 6 if "
-                                    "--if-absent or\n--if-version does not hold.",
+                                    "--if-absent or\n--if-version does not hold. With --ttl the "
+                                    "key is gone after that time, up to 8760h,\nby the clock of "
+                                    "the node that takes the write.",
                          .examples = {"slipctl put greeting hello",
                                       "slipctl put lock \"$HOSTNAME\" --if-absent",
+                                      "slipctl put session/7 token --ttl 10m",
                                       "gzip -c notes.txt | slipctl put notes --value-file -"}},
                 .has_raw_output = true},
                [this](Session& session) { return Put(session); });
@@ -237,6 +263,8 @@ void KeyCommands::RegisterPut(CommandLine& line) {
           ->type_name("FILE");
   put.add_flag("--if-absent", if_absent_, "Only if the key is not there");
   AddIfVersion(put, if_version_);
+  put.add_option("--ttl", ttl_text_, "How long the key is there, as 500ms, 10m or 24h")
+      ->type_name("DURATION");
 }
 
 void KeyCommands::RegisterScan(CommandLine& line) {

@@ -39,6 +39,7 @@ class KeyCommands {
   const CLI::Option* value_file_option_ = nullptr;
   bool if_absent_ = false;
   std::string if_version_;
+  std::string ttl_text_;
   std::string prefix_;
   std::string limit_text_;
   bool keys_only_ = false;

@@ -46,14 +46,19 @@ class KvService final : public v1::KvService::CallbackService {
       if (!status.ok()) return call->FinishWith(status);
       response->set_value(std::move(read->value));
       *response->mutable_version() = ToProto(read->version);
+      response->set_expires_at_ms(read->expires_at_ms);
       call->FinishWhenDurable(read->lsn);
     });
   }
 
   grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* context, const v1::PutRequest* request,
                                 v1::PutResponse* response) override {
-    const storage::Mutation mutation{
+    storage::Mutation mutation{
         .kind = storage::Mutation::Kind::kPut, .key = request->key(), .value = request->value()};
+    if (!request->has_ttl()) return WriteOne(context, mutation, response);
+    const absl::StatusOr<uint64_t> expiry = ExpiryOf(request->ttl(), WallNow());
+    if (!expiry.ok()) return WriteOne(context, expiry.status(), response);
+    mutation.expires_at_ms = *expiry;
     return WriteOne(context, mutation, response);
   }
 
@@ -71,7 +76,7 @@ class KvService final : public v1::KvService::CallbackService {
     return StartCall(serving_, context, request->SpaceUsedLong(),
                      [this, request, response](UnaryCall* call) {
                        const absl::StatusOr<std::vector<storage::Mutation>> mutations =
-                           MutationsOf(request->operations());
+                           MutationsOf(request->operations(), WallNow());
                        if (!mutations.ok()) return call->FinishWith(mutations.status());
                        const absl::StatusOr<storage::WriteResult> written =
                            serving_.Write(*mutations, storage::Atomicity::kAll);
@@ -124,15 +129,17 @@ class KvService final : public v1::KvService::CallbackService {
  private:
   template <typename Response>
   grpc::ServerUnaryReactor* WriteOne(grpc::CallbackServerContext* context,
-                                     const storage::Mutation& mutation, Response* response) {
-    return StartCall(serving_, context, mutation.key.size() + mutation.value.size(),
-                     [this, &mutation, response](UnaryCall* call) {
-                       const absl::StatusOr<storage::WriteResult> written =
-                           serving_.Write({&mutation, 1}, storage::Atomicity::kEach);
-                       if (!written.ok()) return call->FinishWith(written.status());
-                       *response->mutable_version() = ToProto(written->versions[0]);
-                       call->FinishWhenDurable(written->lsn);
-                     });
+                                     const absl::StatusOr<storage::Mutation>& mutation,
+                                     Response* response) {
+    const size_t bytes = mutation.ok() ? mutation->key.size() + mutation->value.size() : 0;
+    return StartCall(serving_, context, bytes, [this, &mutation, response](UnaryCall* call) {
+      if (!mutation.ok()) return call->FinishWith(mutation.status());
+      const absl::StatusOr<storage::WriteResult> written =
+          serving_.Write({&*mutation, 1}, storage::Atomicity::kEach);
+      if (!written.ok()) return call->FinishWith(written.status());
+      *response->mutable_version() = ToProto(written->versions[0]);
+      call->FinishWhenDurable(written->lsn);
+    });
   }
 
   absl::Status WriteIf(const v1::TransactRequest& request, v1::TransactResponse* response,
@@ -140,7 +147,7 @@ class KvService final : public v1::KvService::CallbackService {
     SLIP_ASSIGN_OR_RETURN(const std::vector<storage::Precondition> preconditions,
                           PreconditionsOf(request.preconditions()));
     SLIP_ASSIGN_OR_RETURN(const std::vector<storage::Mutation> mutations,
-                          MutationsOf(request.operations()));
+                          MutationsOf(request.operations(), WallNow()));
     SLIP_ASSIGN_OR_RETURN(const storage::WriteResult written,
                           serving_.Transact(preconditions, mutations, lsn));
     for (const base::Version& version : written.versions) {
@@ -170,6 +177,7 @@ class KvService final : public v1::KvService::CallbackService {
       if (!read->found) continue;
       item.set_value(std::move(read->value));
       *item.mutable_version() = ToProto(read->version);
+      item.set_expires_at_ms(read->expires_at_ms);
     }
     return call->AddBytes(bytes);
   }

@@ -31,11 +31,16 @@ absl::Status CheckSizes(const v1::Operation& operation, const storage::Limits& l
       base::kReasonValueSize);
 }
 
-storage::Mutation ToMutation(const v1::Operation& operation) {
-  return {.kind = operation.kind() == v1::OPERATION_KIND_PUT ? storage::Mutation::Kind::kPut
-                                                             : storage::Mutation::Kind::kDelete,
-          .key = operation.key(),
-          .value = operation.value()};
+absl::StatusOr<storage::Mutation> ToMutation(const v1::Operation& operation, absl::Time now) {
+  storage::Mutation mutation{.kind = operation.kind() == v1::OPERATION_KIND_PUT
+                                         ? storage::Mutation::Kind::kPut
+                                         : storage::Mutation::Kind::kDelete,
+                             .key = operation.key(),
+                             .value = operation.value()};
+  if (operation.has_ttl()) {
+    SLIP_ASSIGN_OR_RETURN(mutation.expires_at_ms, ExpiryOf(operation.ttl(), now));
+  }
+  return mutation;
 }
 
 void SetError(const absl::Status& status, v1::PipelineResponse::Result& result) {
@@ -65,8 +70,7 @@ class GroupRun {
         WriteGathered();  // So that the get sees them.
         Get(operation, result);
       } else {
-        mutations_.push_back(ToMutation(operation));
-        mutation_results_.push_back(&result);
+        Gather(operation, result);
       }
     }
     WriteGathered();
@@ -74,6 +78,16 @@ class GroupRun {
   }
 
  private:
+  void Gather(const v1::Operation& operation, v1::PipelineResponse::Result& result) {
+    const absl::StatusOr<storage::Mutation> mutation = ToMutation(operation, WallNow());
+    if (!mutation.ok()) {
+      SetError(mutation.status(), result);
+      return;
+    }
+    mutations_.push_back(*mutation);
+    mutation_results_.push_back(&result);
+  }
+
   void WriteGathered() {
     if (mutations_.empty()) return;
     const absl::StatusOr<storage::WriteResult> written =
@@ -131,6 +145,7 @@ absl::Status CheckKind(const v1::Operation& operation) {
       return absl::OkStatus();
     case v1::OPERATION_KIND_GET:
     case v1::OPERATION_KIND_DELETE:
+      if (operation.has_ttl()) return InvalidField("ttl", "only a put has one");
       if (operation.value().empty()) return absl::OkStatus();
       return InvalidField("value",
                           absl::StrCat(operation.value().size(), " bytes; only a put has a value"));
@@ -161,7 +176,27 @@ absl::Status CheckBatch(const Operations& operations, const storage::Limits& lim
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations) {
+absl::StatusOr<uint64_t> ExpiryOf(const google::protobuf::Duration& ttl, absl::Time now) {
+  const int64_t seconds_max = absl::ToInt64Seconds(kTtlMax);
+  constexpr int32_t kNanosecondsMax = 999'999'999;
+  const bool well_formed = ttl.seconds() >= 0 && ttl.seconds() <= seconds_max && ttl.nanos() >= 0 &&
+                           ttl.nanos() <= kNanosecondsMax;
+  const absl::Duration duration =
+      well_formed ? absl::Seconds(ttl.seconds()) + absl::Nanoseconds(ttl.nanos())
+                  : absl::ZeroDuration();
+  if (duration <= absl::ZeroDuration() || duration > kTtlMax) {
+    return InvalidField("ttl",
+                        absl::StrCat(ttl.seconds(), " s and ", ttl.nanos(),
+                                     " ns, must be longer than 0 and at most ", seconds_max, " s"));
+  }
+  const absl::Time expiry = now + duration;
+  const int64_t expiry_ms = absl::ToUnixMillis(expiry);
+  // Whatever the clock says, 0 would mean never.
+  return std::max<int64_t>(1, absl::FromUnixMillis(expiry_ms) < expiry ? expiry_ms + 1 : expiry_ms);
+}
+
+absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations,
+                                                           absl::Time now) {
   std::vector<storage::Mutation> mutations;
   mutations.reserve(operations.size());
   for (const v1::Operation& operation : operations) {
@@ -170,7 +205,9 @@ absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& ope
       status = InvalidField("kind", "a batch holds puts and deletes only");
     }
     if (!status.ok()) return InElement("operations", mutations.size(), status);
-    mutations.push_back(ToMutation(operation));
+    const absl::StatusOr<storage::Mutation> mutation = ToMutation(operation, now);
+    if (!mutation.ok()) return InElement("operations", mutations.size(), mutation.status());
+    mutations.push_back(*mutation);
   }
   return mutations;
 }

@@ -2,11 +2,14 @@
 #ifndef SLIPSTREAM_NODE_OPERATIONS_H_
 #define SLIPSTREAM_NODE_OPERATIONS_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "node/serving.h"
 #include "slipstream/v1/kv.pb.h"
@@ -29,12 +32,20 @@ absl::Status CheckKeySize(absl::string_view key, const storage::Limits& limits);
 absl::Status CheckBatch(const Operations& operations, const storage::Limits& limits);
 
 // INVALID_ARGUMENT (MESSAGE_INVALID) unless `operation` is a put, a get or a delete, and has a
-// value only if it is a put.
+// value and a ttl only if it is a put.
 absl::Status CheckKind(const v1::Operation& operation);
 
-// Returns the writes of a batch, which refer to the operations' bytes. INVALID_ARGUMENT naming the
-// operation: MESSAGE_INVALID if it is no write. Sizes are left to the engine.
-absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations);
+// The longest time to live: ten years.
+inline constexpr absl::Duration kTtlMax = absl::Hours(24 * 3650);
+
+// Returns the Unix milliseconds, rounded up, at which `ttl` from `now` is over. INVALID_ARGUMENT
+// (MESSAGE_INVALID) unless it is well-formed, longer than 0 and at most kTtlMax.
+absl::StatusOr<uint64_t> ExpiryOf(const google::protobuf::Duration& ttl, absl::Time now);
+
+// Returns the writes of a batch at `now`, which refer to the operations' bytes. INVALID_ARGUMENT
+// naming the operation: MESSAGE_INVALID if it is no write. Sizes are left to the engine.
+absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& operations,
+                                                           absl::Time now);
 
 // Returns the preconditions, which refer to the messages' bytes. INVALID_ARGUMENT naming the one:
 // MESSAGE_INVALID if it has no condition. Sizes are left to the engine.

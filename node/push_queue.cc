@@ -32,6 +32,7 @@ PushBatch MakePushBatch(absl::Span<const storage::Mutation> mutations, storage::
                                    .value = std::string(mutation.value),
                                    .version = result.versions[index],
                                    .sequence = result.sequences[index],
+                                   .expires_at_ms = mutation.expires_at_ms,
                                    .tombstone = mutation.kind == storage::Mutation::Kind::kDelete});
     batch.bytes += MessageBytes(batch.groups.back().back());
   }

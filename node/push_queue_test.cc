@@ -46,12 +46,17 @@ class PushQueueTest : public testing::Test {
 
 TEST_F(PushQueueTest, ABatchKeepsWhatWasWritten) {
   const std::vector<storage::Mutation> mutations = {
-      {.key = "a", .value = "1"}, {.kind = storage::Mutation::Kind::kDelete, .key = "b"}};
+      {.key = "a", .value = "1", .expires_at_ms = 5},
+      {.kind = storage::Mutation::Kind::kDelete, .key = "b"}};
   const PushBatch batch = MakePushBatch(mutations, storage::Atomicity::kAll, ResultOf(2), 9);
   EXPECT_EQ(batch.release_lsn, 9);
   ASSERT_EQ(batch.groups.size(), 1);
   const std::vector<storage::Record> expected = {
-      {.key = "a", .value = "1", .version = {100, base::ActorId{7}}, .sequence = 1},
+      {.key = "a",
+       .value = "1",
+       .version = {100, base::ActorId{7}},
+       .sequence = 1,
+       .expires_at_ms = 5},
       {.key = "b", .version = {101, base::ActorId{7}}, .sequence = 2, .tombstone = true}};
   EXPECT_EQ(batch.groups[0], expected);
   EXPECT_EQ(MakePushBatch(mutations, storage::Atomicity::kEach, ResultOf(2), 9).groups.size(), 2);

@@ -26,8 +26,7 @@ absl::optional<base::KeyId> Successor(base::KeyId id) {
 }
 
 bool IsLive(bool tombstone, uint64_t expires_at_ms, absl::Time now) {
-  return !tombstone &&
-         (expires_at_ms == 0 || absl::FromUnixMillis(static_cast<int64_t>(expires_at_ms)) > now);
+  return !tombstone && !storage::IsExpired(expires_at_ms, now);
 }
 
 std::vector<storage::Entry> ReadEntries(ReplicaStore& store, const base::KeyId& first,

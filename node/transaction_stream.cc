@@ -162,6 +162,7 @@ class TransactionStream final
 
   absl::Status RunOperation(const v1::Operation& operation, storage::Lsn* lsn) {
     SLIP_RETURN_IF_ERROR(CheckKind(operation));
+    if (operation.has_ttl()) return InvalidField("ttl", "not within a transaction's stream");
     if (operation.kind() == v1::OPERATION_KIND_PUT) {
       return transaction_->Put(operation.key(), operation.value());
     }

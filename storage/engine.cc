@@ -1,7 +1,5 @@
 #include "storage/engine.h"
 
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -41,9 +39,10 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
   ReadResult result{.lsn = current.lsn};
   if (!current.entry.has_value()) return result;
   result.version = current.entry->version;
-  if (current.entry->tombstone || IsExpired(*current.entry, now)) return result;
+  if (current.entry->tombstone || IsExpired(current.entry->expires_at_ms, now)) return result;
   if (current.record.key != key) return ReadResult{};  // Another key with the same key_id.
   result.found = true;
+  result.expires_at_ms = current.entry->expires_at_ms;
   result.value = std::string(current.value());
   value_cache_.Insert({.key_id = key_id, .location = current.location}, key, result.value);
   return result;
@@ -55,13 +54,16 @@ absl::optional<ReadResult> Engine::Impl::GetCached(const base::KeyId& key_id, ab
   if (!value_cache_.is_on()) return absl::nullopt;
   const absl::optional<LocatedEntry> located = keydir_.Find(key_id);
   if (!located.has_value() || located->damaged || located->entry.tombstone ||
-      IsExpired(located->entry, now)) {
+      IsExpired(located->entry.expires_at_ms, now)) {
     return absl::nullopt;
   }
   absl::optional<std::string> value =
       value_cache_.Find({.key_id = key_id, .location = located->location}, key);
   if (!value.has_value()) return absl::nullopt;
-  ReadResult result{.found = true, .value = *std::move(value), .version = located->entry.version};
+  ReadResult result{.found = true,
+                    .value = *std::move(value),
+                    .version = located->entry.version,
+                    .expires_at_ms = located->entry.expires_at_ms};
   if (!log_->IsDurable(located->location)) result.lsn = log_->appended_lsn();
   return result;
 }
@@ -134,13 +136,6 @@ bool Engine::Impl::Quarantine(const LocatedEntry& located) {
   if (!locked.shard(key_id.shard()).table.MarkDamaged(key_id, located.location)) return false;
   Notify(key_id);
   return true;
-}
-
-bool Engine::Impl::IsExpired(const Entry& entry, absl::Time now) {
-  // What a signed number does not hold is as good as never.
-  constexpr uint64_t kMillisecondsMax = std::numeric_limits<int64_t>::max();
-  const uint64_t expires_at_ms = std::min(entry.expires_at_ms, kMillisecondsMax);
-  return expires_at_ms != 0 && now >= absl::FromUnixMillis(static_cast<int64_t>(expires_at_ms));
 }
 
 void Engine::Impl::Notify(const base::KeyId& key_id) {

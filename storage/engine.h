@@ -55,14 +55,15 @@ struct WriteResult {
 struct ReadResult {
   bool found = false;  // False for an absent, deleted or expired key.
   std::string value;
-  base::Version version;  // Of the value or of the tombstone; zero if there is neither.
+  base::Version version;       // Of the value or of the tombstone; zero if there is neither.
+  uint64_t expires_at_ms = 0;  // Of the value, if found; 0: never.
   // What was read may be lost in a crash until `durable_lsn()` has reached this; 0: it is durable.
   Lsn lsn = 0;
 };
 
 // Figures for status; a snapshot that is exact when no call is under way.
 struct EngineStats {
-  uint64_t live_key_count = 0;  // Neither deleted nor expired by Open's or a write's time.
+  uint64_t live_key_count = 0;  // Not deleted; what expired counts until it is collected.
   uint64_t tombstone_count = 0;
   uint64_t damaged_key_count = 0;  // Found damaged by a read; answered with DATA_LOSS.
   uint64_t segment_count = 0;

@@ -137,7 +137,6 @@ class Engine::Impl {
   absl::Status CheckRecord(const Entry& entry, Current& current) const;
   bool Quarantine(const LocatedEntry& located);
   void Notify(const base::KeyId& key_id);
-  static bool IsExpired(const Entry& entry, absl::Time now);
 
   FileSystem* const fs_;
   const std::string directory_;

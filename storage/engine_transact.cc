@@ -99,7 +99,7 @@ absl::Status Engine::Impl::CheckGuard(const Guard& guard, absl::Time now,
               located->location.segment_number, located->location.offset)),
           base::kReasonRecordDamaged);
     }
-    const bool current = located.has_value() && !IsExpired(located->entry, now);
+    const bool current = located.has_value() && !IsExpired(located->entry.expires_at_ms, now);
     SLIP_RETURN_IF_ERROR(
         CheckOne(guard.preconditions[i], guard.value_digests[i], located, current));
   }

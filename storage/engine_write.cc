@@ -141,6 +141,10 @@ absl::Status Engine::Impl::CheckMutations(absl::Span<const Mutation> mutations,
     const bool deletes = mutation.kind == Mutation::Kind::kDelete;
     SLIP_RETURN_IF_ERROR(CheckKeySize(mutation.key, limits.key_bytes_max));
     SLIP_RETURN_IF_ERROR(CheckValueSize(mutation.value, deletes, limits.value_bytes_max));
+    if (deletes && mutation.expires_at_ms != 0) {
+      return Refuse(absl::StrFormat("delete that expires at %d ms", mutation.expires_at_ms),
+                    base::kReasonMessageInvalid);
+    }
     size.bytes += mutation.key.size() + mutation.value.size();
   }
   SLIP_RETURN_IF_ERROR(CheckBatchSize(
@@ -163,6 +167,7 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
   for (const Mutation& mutation : mutations) {
     const bool deletes = mutation.kind == Mutation::Kind::kDelete;
     PendingRecord pending = MakePending(deletes, mutation.key, mutation.value);
+    pending.header.expires_at_ms = mutation.expires_at_ms;
     batch.Compress(pending, options_.compression);
     batch.Add(pending, base::KeyIdOf(mutation.key));
   }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/key_id.h"
 #include "base/version.h"
@@ -20,8 +21,15 @@ struct Mutation {
   enum class Kind : uint8_t { kPut, kDelete };
   Kind kind = Kind::kPut;
   absl::string_view key;
-  absl::string_view value;  // Empty for kDelete.
+  absl::string_view value;     // Empty for kDelete.
+  uint64_t expires_at_ms = 0;  // Unix milliseconds; 0: never. 0 for kDelete.
 };
+
+// Whether what expires at `expires_at_ms` is no longer to be shown at `now`.
+inline bool IsExpired(uint64_t expires_at_ms, absl::Time now) {
+  const int64_t now_ms = absl::ToUnixMillis(now);
+  return expires_at_ms != 0 && now_ms >= 0 && static_cast<uint64_t>(now_ms) >= expires_at_ms;
+}
 
 // Whether several mutations or records become visible and durable together or each for itself.
 enum class Atomicity { kEach, kAll };

@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 import socket
+import time
 
 import grpc
 
@@ -70,6 +71,28 @@ class PutTest(SlipctlTest):
       self.assertEqual((result.code, result.text), (USAGE, ""))
       self.assertEqual(result.error, "slipctl put: give either VALUE or --value-file\n"
                        "see: slipctl put --help\n")
+
+  def test_a_time_to_live_is_told_and_ends(self):
+    before_ms = int(time.time() * 1000)
+    self.assertEqual(self.slipctl("put", "a", "1", "--ttl", "10m").code, OK)
+    expires_at_ms = self.slipctl("get", "a", "-o", "json").json["expires_at_ms"]
+    self.assertGreaterEqual(expires_at_ms, before_ms + 600_000)
+    self.assertLessEqual(expires_at_ms, int(time.time() * 1000) + 1 + 600_000)
+    scanned = self.slipctl("scan", "-o", "json").json
+    self.assertEqual(scanned["expires_at_ms"], expires_at_ms)
+    # Put again without one, it stays.
+    self.assertEqual(self.slipctl("put", "a", "2").code, OK)
+    self.assertNotIn("expires_at_ms", self.slipctl("get", "a", "-o", "json").json)
+    self.assertEqual(self.slipctl("put", "a", "3", "--ttl", "1ms").code, OK)
+    harness.wait_until(lambda: self.slipctl("get", "a").code == NOT_FOUND, 10, "the key's end")
+    self.assertEqual(self.slipctl("scan").text, "")
+
+  def test_refuses_a_time_to_live_that_is_none(self):
+    for ttl in ("0s", "-1s", "soon", "8761h"):
+      result = self.slipctl("put", "a", "1", f"--ttl={ttl}")
+      self.assertEqual((result.code, result.text), (USAGE, ""))
+      self.assertIn(f'slipctl put: --ttl: "{ttl}" is ', result.error)
+    self.assertEqual(self.slipctl("get", "a").code, NOT_FOUND)
 
   def test_names_a_file_that_cannot_be_read(self):
     result = self.slipctl("put", "a", "--value-file", "/nonexistent")
