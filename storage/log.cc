@@ -44,6 +44,7 @@ Log::Log(FileSystem* fs, absl::string_view directory, const LogOptions& options,
       written_lsn_(tail.last_lsn),
       witnessed_lsn_(tail.last_lsn),
       maintained_lsn_(tail.last_lsn),
+      sealed_below_(tail.segment_number),
       appended_lsn_(tail.last_lsn),
       durable_lsn_(tail.last_lsn),
       written_position_(PositionOf(tail.segment_number, tail.end_offset)),
@@ -70,30 +71,41 @@ bool Log::Frame::Holds(const Location& location) const {
          location.offset < offset + kFrameHeaderBytes + payload_bytes;
 }
 
-absl::Status Log::EnsureRoom(uint64_t payload_bytes) {
+absl::Status Log::EnsureRoom(uint64_t payload_bytes, AppendPurpose purpose) {
   SLIP_CHECK(payload_bytes <= payload_bytes_max());
   for (;;) {
     bool too_much_unflushed = false;
+    bool has_reserve = false;
     {
       absl::MutexLock lock(&mutex_);
       SLIP_RETURN_IF_ERROR(status_);
       too_much_unflushed = unflushed_bytes_ > options_.unflushed_bytes_max;
-      if (!too_much_unflushed && PlaceFor(payload_bytes) != Place::kNone) return absl::OkStatus();
+      if (!too_much_unflushed && PlaceFor(payload_bytes, AppendPurpose::kWrite) != Place::kNone) {
+        return absl::OkStatus();
+      }
+      has_reserve = PlaceFor(payload_bytes, purpose) != Place::kNone;
     }
     if (too_much_unflushed) {
       SLIP_RETURN_IF_ERROR(Flush(Mode::kWrite).status());
-    } else {
-      SLIP_RETURN_IF_ERROR(PrepareSegment(Retry::kSometimes));
+      continue;
     }
+    const absl::Status prepared = PrepareSegment(Retry::kSometimes);
+    // The reserve is for when there is nothing else.
+    if (absl::IsResourceExhausted(prepared) && has_reserve) return absl::OkStatus();
+    SLIP_RETURN_IF_ERROR(prepared);
   }
 }
 
-absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records) {
+absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records, AppendPurpose purpose) {
   uint64_t payload_bytes = 0;
-  for (const PendingRecord& record : records) payload_bytes += record.bytes();
+  uint64_t record_bytes = 0;  // Without the end of a transaction, which has no key.
+  for (const PendingRecord& record : records) {
+    payload_bytes += record.bytes();
+    if (!record.key.empty()) record_bytes += record.bytes();
+  }
   absl::MutexLock lock(&mutex_);
   SLIP_RETURN_IF_ERROR(status_);
-  Frame* const frame = FrameFor(payload_bytes);
+  Frame* const frame = FrameFor(payload_bytes, purpose);
   if (frame == nullptr) return Lsn{0};
   for (PendingRecord& record : records) {
     char* const target = frame->payload_end();
@@ -109,29 +121,56 @@ absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records) {
   }
   frame->record_count += static_cast<uint32_t>(records.size());
   unflushed_bytes_ += payload_bytes;
+  CountAppended(*frame->segment, record_bytes, purpose);
   const Lsn last_lsn = appended_lsn_.load(std::memory_order_relaxed) + records.size();
   appended_lsn_.store(last_lsn, std::memory_order_release);
   return last_lsn;
 }
 
+void Log::CountAppended(Segment& segment, uint64_t record_bytes, AppendPurpose purpose) {
+  segment.record_bytes.fetch_add(record_bytes, std::memory_order_relaxed);
+  const bool copies = purpose == AppendPurpose::kCompact;
+  if (!copies) segment.holds_writes.store(true, std::memory_order_relaxed);
+  (copies ? copied_bytes_ : appended_bytes_).fetch_add(record_bytes, std::memory_order_relaxed);
+}
+
+// Returns whether an append of this purpose may go to `offset` of the append segment: if the
+// reserve is not whole, that segment is a part of it.
+bool Log::MayAppendAt(uint64_t offset, AppendPurpose purpose) const {
+  switch (purpose) {
+    case AppendPurpose::kWrite:
+      return prepared_.size() >= options_.reserve_segments;
+    case AppendPurpose::kDelete:
+      // Deletes free nothing by themselves: compaction must have room left to do so.
+      return options_.reserve_segments == 0 || !prepared_.empty() ||
+             offset < append_segment_->bytes / 2;
+    case AppendPurpose::kCompact:
+      return true;
+  }
+  return false;
+}
+
 // Says where a payload of this size would go, changing nothing.
-Log::Place Log::PlaceFor(uint64_t payload_bytes) const {
+Log::Place Log::PlaceFor(uint64_t payload_bytes, AppendPurpose purpose) const {
   uint64_t next_offset = append_offset_;
   if (open_frame_ != nullptr) {
     const uint64_t used = kFrameHeaderBytes + open_frame_->payload_bytes;
-    if (used + payload_bytes <= open_frame_->bytes_max) return Place::kOpenFrame;
+    if (used + payload_bytes <= open_frame_->bytes_max) {
+      return MayAppendAt(open_frame_->offset, purpose) ? Place::kOpenFrame : Place::kNone;
+    }
     next_offset = open_frame_->offset + open_frame_->bytes();
   }
   const uint64_t frame_bytes = FrameBytes(payload_bytes);
   if (append_segment_ != nullptr && next_offset + frame_bytes <= append_segment_->bytes) {
-    return Place::kSameSegment;
+    return MayAppendAt(next_offset, purpose) ? Place::kSameSegment : Place::kNone;
   }
-  return prepared_.empty() ? Place::kNone : Place::kNextSegment;
+  const size_t kept_count = purpose == AppendPurpose::kWrite ? options_.reserve_segments : 0;
+  return prepared_.size() > kept_count ? Place::kNextSegment : Place::kNone;
 }
 
 // Returns the frame that takes `payload_bytes` more, opened if need be; null if there is no room.
-Log::Frame* Log::FrameFor(uint64_t payload_bytes) {
-  const Place place = PlaceFor(payload_bytes);
+Log::Frame* Log::FrameFor(uint64_t payload_bytes, AppendPurpose purpose) {
+  const Place place = PlaceFor(payload_bytes, purpose);
   if (place == Place::kNone) return nullptr;
   if (place != Place::kOpenFrame) {
     SealOpenFrame();
@@ -183,8 +222,11 @@ absl::StatusOr<LogBytes> Log::Read(const Location& location, size_t count) const
   if (!written && ReadFromFrames(location, count, bytes.pages.data() + start)) return bytes;
   // If it was in no frame, it has been written meanwhile. No frame shares a page with another, so
   // these pages do not change under the read.
-  SLIP_RETURN_IF_ERROR(FindFile(location.segment_number)
-                           ->Read(location.offset - start, pages_bytes, bytes.pages.data()));
+  const std::shared_ptr<const File> file = FindFile(location.segment_number);
+  if (file == nullptr) {
+    return absl::NotFoundError(absl::StrFormat("segment %d was dropped", location.segment_number));
+  }
+  SLIP_RETURN_IF_ERROR(file->Read(location.offset - start, pages_bytes, bytes.pages.data()));
   return bytes;
 }
 
@@ -201,26 +243,15 @@ bool Log::ReadFromFrames(const Location& location, size_t count, char* destinati
                      [&](const std::unique_ptr<Frame>& frame) { return copy_from(*frame); });
 }
 
-File* Log::FindFile(uint32_t segment_number) const {
-  absl::ReaderMutexLock lock(&segments_mutex_);
-  const auto found = std::lower_bound(segments_.begin(), segments_.end(), segment_number,
-                                      [](const std::unique_ptr<Segment>& segment, uint64_t number) {
-                                        return segment->number < number;
-                                      });
-  SLIP_CHECK(found != segments_.end());
-  SLIP_CHECK((*found)->number == segment_number);
-  return (*found)->file.get();
-}
-
-bool Log::HasPrepared() const {
+bool Log::HasPreparedEnough() const {
   absl::MutexLock lock(&mutex_);
-  return !prepared_.empty();
+  return prepared_.size() > options_.reserve_segments;
 }
 
 absl::Status Log::PrepareSegment(Retry retry) {
   absl::MutexLock prepare_lock(&prepare_mutex_);
   SLIP_RETURN_IF_ERROR(status());
-  if (HasPrepared()) return absl::OkStatus();  // By another thread, while this one waited.
+  if (HasPreparedEnough()) return absl::OkStatus();  // By another thread, while this one waited.
   if (!no_space_.ok() && retry == Retry::kSometimes &&
       ++no_space_call_count_ % kCallsPerRetry != 0) {
     return no_space_;
@@ -274,7 +305,9 @@ bool Log::IsDurable(const Location& location) const {
 
 LogStats Log::stats() const {
   LogStats stats{.frame_count = frame_count_.load(std::memory_order_relaxed),
-                 .sync_count = sync_count_.load(std::memory_order_relaxed)};
+                 .sync_count = sync_count_.load(std::memory_order_relaxed),
+                 .appended_bytes = appended_bytes_.load(std::memory_order_relaxed),
+                 .copied_bytes = copied_bytes_.load(std::memory_order_relaxed)};
   absl::MutexLock lock(&mutex_);
   for (const std::unique_ptr<Segment>& segment : prepared_) stats.log_bytes += segment->bytes;
   absl::MutexLock segments_lock(&segments_mutex_);

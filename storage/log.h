@@ -33,38 +33,18 @@
 #include "storage/file_system.h"
 #include "storage/frame.h"
 #include "storage/keydir_shard.h"
+#include "storage/log_segment.h"
 #include "storage/record.h"
+#include "storage/segment.h"
 
 namespace slipstream::storage {
-
-// A segment that is in use or prepared.
-struct Segment {
-  uint64_t number = 0;
-  uint64_t bytes = 0;
-  std::unique_ptr<File> file;
-};
-
-// Where a recovered or empty log goes on.
-struct LogTail {
-  std::vector<std::unique_ptr<Segment>> segments;  // In use, ascending; numbers may be missing.
-  std::vector<std::unique_ptr<Segment>> prepared;  // Ascending, above those.
-  uint64_t next_segment_number = 1;                // The next to prepare.
-  // Whether the last one in use takes more frames, after end_offset; else the next frame starts a
-  // new segment, whose header names end_offset.
-  bool goes_on = false;
-  uint64_t segment_number = 0;  // The last one in use, if any.
-  uint64_t incarnation = 0;
-  uint64_t end_offset = 0;
-  uint64_t frame_number = 0;
-  uint32_t header_crc32c = 0;
-  Lsn last_lsn = 0;  // All of it durable, and witnessed.
-};
 
 struct LogOptions {
   uint64_t node_id = 0;
   uint64_t segment_bytes = 0;
   uint32_t frame_bytes_target = 0;
   uint64_t unflushed_bytes_max = 0;
+  uint32_t reserve_segments = 0;  // Prepared ones that ordinary appends leave alone.
 };
 
 // A record to append: its header with the checksum, and views of the rest, valid during the call.
@@ -91,6 +71,8 @@ struct LogStats {
   uint64_t log_bytes = 0;
   uint64_t frame_count = 0;
   uint64_t sync_count = 0;
+  uint64_t appended_bytes = 0;  // Of Puts and Deletes in this life, copies by compaction left out.
+  uint64_t copied_bytes = 0;    // Of those.
   absl::optional<IoPath> io_path;  // Of the newest segment; nullopt if there is none.
 };
 
@@ -109,16 +91,19 @@ class Log {
   // Makes TryAppend of `payload_bytes` likely to succeed: prepares a segment if there is none, and
   // flushes if too much waits to be written. RESOURCE_EXHAUSTED if there is no space (a try that
   // failed is repeated at every 64th call, and by Maintain), UNAVAILABLE (ENGINE_FAILED).
-  absl::Status EnsureRoom(uint64_t payload_bytes)
+  absl::Status EnsureRoom(uint64_t payload_bytes, AppendPurpose purpose = AppendPurpose::kWrite)
       ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
 
   // Appends `records` next to each other in one frame, sets their locations, and returns the LSN of
   // the last. No I/O, no waiting. 0 if room has to be ensured again (nothing was appended);
   // UNAVAILABLE (ENGINE_FAILED).
-  absl::StatusOr<Lsn> TryAppend(absl::Span<PendingRecord> records) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Lsn> TryAppend(absl::Span<PendingRecord> records,
+                                AppendPurpose purpose = AppendPurpose::kWrite)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Returns the `count` bytes (not 0) at `location`, which must lie in one appended record: from
-  // memory, or by one read of exactly the pages that they touch. Errors as File::Read.
+  // memory, or by one read of exactly the pages that they touch. NOT_FOUND if its segment was
+  // dropped; others as File::Read.
   absl::StatusOr<LogBytes> Read(const Location& location, size_t count) const
       ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
 
@@ -129,6 +114,23 @@ class Log {
 
   // Flushes with kSync and writes a witness, unless there is one or the log is not idle.
   absl::Status WriteWitness() ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_);
+
+  // Returns the segments that take no more frames and are durable, ascending.
+  std::vector<SealedSegment> SealedSegments() const ABSL_LOCKS_EXCLUDED(segments_mutex_);
+
+  // Returns the file of a segment in use, for reading; null if it was dropped.
+  std::shared_ptr<const File> FindFile(uint64_t segment_number) const
+      ABSL_LOCKS_EXCLUDED(segments_mutex_);
+
+  // Forgets a sealed segment; its file stays open while a read under way holds it.
+  void DropSegment(uint64_t segment_number) ABSL_LOCKS_EXCLUDED(segments_mutex_);
+
+  // Whether the last try to prepare a segment found the disk full; and that there may be space now.
+  bool is_out_of_space() const ABSL_LOCKS_EXCLUDED(prepare_mutex_);
+  void NoteSpaceFreed() ABSL_LOCKS_EXCLUDED(prepare_mutex_);
+
+  // Stops the log for good, unless it has failed already; returns status().
+  absl::Status Fail(const absl::Status& cause) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // See Engine::Maintain.
   absl::StatusOr<bool> Maintain() ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
@@ -157,18 +159,23 @@ class Log {
   enum class Place { kOpenFrame, kSameSegment, kNextSegment, kNone };
 
   // Appending; log.cc.
-  Place PlaceFor(uint64_t payload_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Frame* FrameFor(uint64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Place PlaceFor(uint64_t payload_bytes, AppendPurpose purpose) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayAppendAt(uint64_t offset, AppendPurpose purpose) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountAppended(Segment& segment, uint64_t record_bytes, AppendPurpose purpose);
+  Frame* FrameFor(uint64_t payload_bytes, AppendPurpose purpose)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartFrame(uint64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteActivated(Segment& segment, const SegmentHeader& header)
+      ABSL_LOCKS_EXCLUDED(segments_mutex_);
   void SealOpenFrame() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UseNextSegment() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool ReadFromFrames(const Location& location, size_t count, char* destination) const
       ABSL_LOCKS_EXCLUDED(mutex_);
-  File* FindFile(uint32_t segment_number) const ABSL_LOCKS_EXCLUDED(segments_mutex_);
   enum class Retry { kNow, kSometimes };
   absl::Status PrepareSegment(Retry retry) ABSL_LOCKS_EXCLUDED(prepare_mutex_, mutex_);
-  bool HasPrepared() const ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status Fail(const absl::Status& cause) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool HasPreparedEnough() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Flushing; log_flush.cc.
   absl::Status FlushLocked(Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
@@ -185,7 +192,7 @@ class Log {
   const LogOptions options_;
 
   // One preparation at a time.
-  absl::Mutex prepare_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  mutable absl::Mutex prepare_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   uint64_t next_segment_number_ ABSL_GUARDED_BY(prepare_mutex_);
   absl::Status no_space_ ABSL_GUARDED_BY(prepare_mutex_);  // Why the last preparation failed.
   uint64_t no_space_call_count_ ABSL_GUARDED_BY(prepare_mutex_) = 0;
@@ -215,9 +222,11 @@ class Log {
   std::deque<std::unique_ptr<Segment>> prepared_ ABSL_GUARDED_BY(mutex_);
   uint64_t unflushed_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 
-  // Read by every Get from disk; written once per segment.
+  // Read by every Get from disk; written once per segment. What a Segment here says of itself, too.
   mutable absl::Mutex segments_mutex_;
-  std::deque<std::unique_ptr<Segment>> segments_ ABSL_GUARDED_BY(segments_mutex_);  // Ascending.
+  // Ascending. Shared, as a read may hold one that is dropped meanwhile.
+  std::deque<std::shared_ptr<Segment>> segments_ ABSL_GUARDED_BY(segments_mutex_);
+  uint64_t sealed_below_ ABSL_GUARDED_BY(segments_mutex_);  // The last one activated.
   uint64_t log_bytes_ ABSL_GUARDED_BY(segments_mutex_) = 0;
 
   std::atomic<Lsn> appended_lsn_;
@@ -227,6 +236,8 @@ class Log {
   std::atomic<uint64_t> durable_position_;
   std::atomic<uint64_t> frame_count_{0};
   std::atomic<uint64_t> sync_count_{0};
+  std::atomic<uint64_t> appended_bytes_{0};
+  std::atomic<uint64_t> copied_bytes_{0};
 };
 
 }  // namespace slipstream::storage

@@ -113,6 +113,7 @@ absl::Status Log::Activate(Segment* segment, Lsn first_lsn) {
   }
   sync_count_.fetch_add(1, std::memory_order_relaxed);
   if (absl::Status status = segment->file->SyncData(); !status.ok()) return Fail(status);
+  NoteActivated(*segment, header);
   write_segment_ = segment;
   write_segment_number_ = header.segment_number;
   write_incarnation_ = header.incarnation;
@@ -144,7 +145,7 @@ absl::Status Log::WriteWitnessLocked() {
     absl::MutexLock lock(&mutex_);
     const bool idle = open_frame_ == nullptr && sealed_frames_.empty();
     // Without room for it there is no witness: the next segment's header will be one.
-    if (!idle || FrameFor(0) == nullptr) return absl::OkStatus();
+    if (!idle || FrameFor(0, AppendPurpose::kWrite) == nullptr) return absl::OkStatus();
     SealOpenFrame();
   }
   SLIP_RETURN_IF_ERROR(WriteFirstSealed());
@@ -154,7 +155,7 @@ absl::Status Log::WriteWitnessLocked() {
 
 absl::StatusOr<bool> Log::Maintain() {
   absl::Status prepared;
-  if (!HasPrepared()) {
+  if (!HasPreparedEnough()) {
     prepared = PrepareSegment(Retry::kNow);
     if (prepared.ok()) return true;
     // A full disk may stay full for long; a witness needs no new segment.

@@ -43,16 +43,30 @@ class Recovery {
 
   absl::StatusOr<LogRecovery> Run(absl::Span<const uint64_t> numbers) && {
     result_.node_id = options_.node_id.value_or(0);
-    for (const uint64_t number : numbers) SLIP_RETURN_IF_ERROR(ReadHeader(number));
+    for (const uint64_t number : numbers) {
+      SLIP_RETURN_IF_ERROR(IsDropped(number) ? RemoveLeftover(number) : ReadHeader(number));
+    }
     SLIP_RETURN_IF_ERROR(SetUnusedApart());
     if (!found_.empty()) result_.tail.next_segment_number = found_.back().segment->number + 1;
     for (size_t index = 0; index < found_.size(); ++index) SLIP_RETURN_IF_ERROR(Read(index));
+    PassGaps(kSegmentNumberMax + 1);
     FinishTail();
     SLIP_RETURN_IF_ERROR(SyncLast());
     return std::move(result_);
   }
 
  private:
+  bool IsDropped(uint64_t number) const {
+    return std::any_of(options_.gaps.begin(), options_.gaps.end(),
+                       [number](const SegmentGap& gap) { return gap.Holds(number); });
+  }
+
+  // Removes the file of a segment that was dropped before it could be removed.
+  absl::Status RemoveLeftover(uint64_t number) {
+    removed_any_ = true;
+    return fs_->Remove(JoinPath(directory_, SegmentFileName(number)));
+  }
+
   // Opens segment `number` and reads its header page.
   absl::Status ReadHeader(uint64_t number) {
     FoundSegment found{.segment = std::make_unique<Segment>(),
@@ -126,8 +140,34 @@ class Recovery {
     return next.previous_segment_number == found_[index].segment->number ? &next : nullptr;
   }
 
+  static SegmentLink LinkBefore(const SegmentHeader& header) {
+    return {.number = header.previous_segment_number,
+            .incarnation = header.previous_incarnation,
+            .end_offset = header.previous_end_offset,
+            .last_lsn = header.previous_last_lsn};
+  }
+
+  // The gap that starts where `index` ends, if there is one.
+  const SegmentGap* GapAfter(size_t index) const {
+    const uint64_t number = found_[index].segment->number;
+    const auto gap =
+        std::find_if(options_.gaps.begin(), options_.gaps.end(),
+                     [number](const SegmentGap& each) { return each.previous.number == number; });
+    return gap == options_.gaps.end() ? nullptr : &*gap;
+  }
+
+  // Where `index` ends, as what follows it says: the next segment, or the manifest in its place.
+  absl::optional<SegmentLink> LinkOf(size_t index) const {
+    if (const SegmentHeader* const next = NextHeader(index); next != nullptr) {
+      return LinkBefore(*next);
+    }
+    const SegmentGap* const gap = GapAfter(index);
+    return gap == nullptr ? absl::nullopt : absl::make_optional(gap->previous);
+  }
+
   absl::Status Read(size_t index) {
     const FoundSegment& found = found_[index];
+    PassGaps(found.segment->number);
     SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found));
     const absl::string_view bytes = buffer.view();
     SLIP_ASSIGN_OR_RETURN(SegmentExpectation expectation, Expect(index, bytes));
@@ -136,12 +176,14 @@ class Recovery {
     SegmentScan scan =
         ScanSegment(bytes, expectation, [&](const RecordView& record, uint64_t offset) {
           if (!status.ok()) return;
+          found.segment->record_bytes += record.bytes();
           status =
               on_record_(record, {.segment_number = static_cast<uint32_t>(found.segment->number),
                                   .offset = static_cast<uint32_t>(offset)});
         });
     SLIP_RETURN_IF_ERROR(status);
     next_lsn_ = scan.next_lsn;
+    Describe(found, expectation.incarnation, scan);
     RecoveryReport& report = result_.report;
     report.frame_count += scan.frame_count;
     report.record_count += scan.record_count;
@@ -168,6 +210,17 @@ class Recovery {
     return absl::OkStatus();
   }
 
+  // Fills in what the log has to know of a segment that it did not write in this life.
+  static void Describe(const FoundSegment& found, uint64_t incarnation, const SegmentScan& scan) {
+    Segment& segment = *found.segment;
+    segment.incarnation = incarnation;
+    segment.end_offset = scan.end_offset;
+    segment.last_lsn = scan.next_lsn - 1;
+    segment.holds_writes = true;
+    if (!found.header.has_value()) return;
+    segment.previous = LinkBefore(*found.header);
+  }
+
   // Says what is known about the segment at `index`: from its header, else from its frames and from
   // the next segment.
   absl::StatusOr<SegmentExpectation> Expect(size_t index, absl::string_view bytes) {
@@ -175,16 +228,15 @@ class Recovery {
     const bool is_last = index + 1 == found_.size();
     SegmentExpectation expectation{.segment_number = found.segment->number, .first_lsn = next_lsn_};
     if (is_last) expectation.durable_lsn = options_.durable_lsn;
-    const SegmentHeader* const next = NextHeader(index);
-    if (next != nullptr) {
-      expectation.end =
-          SegmentEnd{.offset = std::min<uint64_t>(next->previous_end_offset, bytes.size()),
-                     .last_lsn = next->previous_last_lsn};
+    const absl::optional<SegmentLink> link = LinkOf(index);
+    if (link.has_value()) {
+      expectation.end = SegmentEnd{.offset = std::min<uint64_t>(link->end_offset, bytes.size()),
+                                   .last_lsn = link->last_lsn};
+      expectation.incarnation = link->incarnation;
     }
-    if (next != nullptr) expectation.incarnation = next->previous_incarnation;
     if (found.header.has_value()) {
-      // The next segment knows better: this file may be an old copy of the one that it followed.
-      if (next == nullptr) expectation.incarnation = found.header->incarnation;
+      // What follows knows better: this file may be an old copy of the one that it followed.
+      if (!link.has_value()) expectation.incarnation = found.header->incarnation;
       expectation.header_crc32c = found.header->crc32c;
       expectation.first_lsn = found.header->first_lsn;
       return expectation;
@@ -218,6 +270,16 @@ class Recovery {
          .cause = absl::StrFormat("segment %d offset 0: %s", found.segment->number,
                                   found.header_problem)});
     return expectation;
+  }
+
+  // Goes past those gaps whose segments have numbers below `number`: what was in them is no loss.
+  void PassGaps(uint64_t number) {
+    for (; passed_gap_count_ < options_.gaps.size(); ++passed_gap_count_) {
+      const SegmentGap& gap = options_.gaps[passed_gap_count_];
+      if (gap.first_number >= number) return;
+      NoteGap(gap.first_number, gap.previous.last_lsn + 1);
+      next_lsn_ = std::max(next_lsn_, gap.last_lsn + 1);
+    }
   }
 
   // Reports the records between what was read so far and `first_lsn`: they are in no segment.
@@ -274,8 +336,26 @@ class Recovery {
     }
     tail.last_lsn = next_lsn_ - 1;
     if (!tail.prepared.empty()) tail.next_segment_number = tail.prepared.back()->number + 1;
+    if (!options_.gaps.empty()) {
+      // A number that was dropped is not given again: its file would be taken for a leftover.
+      const uint64_t last_number = options_.gaps.back().last_number;
+      tail.next_segment_number = std::max(tail.next_segment_number, last_number + 1);
+      // The segment that followed the gap is missing.
+      if (tail.segment_number < last_number) tail.goes_on = false;
+    }
+    MarkDamaged();
     for (FoundSegment& found : found_) tail.segments.push_back(std::move(found.segment));
     report.segment_count = tail.segments.size() + tail.prepared.size();
+  }
+
+  // Notes which segments' damage was reported: missing ones have no offsets.
+  void MarkDamaged() {
+    for (const DamagedRange& range : result_.report.damaged) {
+      for (FoundSegment& found : found_) {
+        const bool here = found.segment->number == range.segment_number && range.end_offset != 0;
+        found.segment->damaged = found.segment->damaged || here;
+      }
+    }
   }
 
   // What was read may be in the page cache only; from here on it counts as durable.
@@ -292,6 +372,7 @@ class Recovery {
   const OnRecord on_record_;
   std::vector<FoundSegment> found_;  // In use, ascending.
   Lsn next_lsn_ = 1;
+  size_t passed_gap_count_ = 0;
   bool removed_any_ = false;
   LogRecovery result_;
 };

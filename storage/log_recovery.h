@@ -1,7 +1,8 @@
 // RecoverLog: reads all segments of a directory and says where the log goes on.
 //
-// Changes nothing on disk except that segments which no record ever reached are removed, so that a
-// crash within it makes no difference to the next run. The rules: docs/storage_format.md.
+// Changes nothing on disk except that segments which no record ever reached, and those that
+// compaction dropped, are removed, so that a crash within it makes no difference to the next run.
+// The rules: docs/storage_format.md.
 #ifndef SLIPSTREAM_STORAGE_LOG_RECOVERY_H_
 #define SLIPSTREAM_STORAGE_LOG_RECOVERY_H_
 
@@ -18,7 +19,8 @@
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/keydir_shard.h"
-#include "storage/log.h"
+#include "storage/log_segment.h"
+#include "storage/manifest.h"
 #include "storage/record.h"
 #include "storage/recovery_report.h"
 
@@ -30,6 +32,8 @@ struct LogRecoveryOptions {
   absl::optional<uint64_t> node_id;
   Lsn durable_lsn = 0;         // The identity says that records up to here were durable.
   uint64_t segment_bytes = 0;  // Prepared segments of another length are removed.
+  // Segments that the manifest says are dropped: ascending, apart.
+  absl::Span<const SegmentGap> gaps;
 };
 
 struct LogRecovery {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -12,10 +13,13 @@
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/aligned_buffer.h"
 #include "storage/ceilings.h"
 #include "storage/entry.h"
+#include "storage/file_system.h"
 #include "storage/frame.h"
 #include "storage/keydir_shard.h"
+#include "storage/log_segment.h"
 #include "storage/memory_file_system.h"
 #include "storage/record.h"
 #include "storage/segment.h"
@@ -193,6 +197,111 @@ TEST_F(LogTest, TooMuchUnflushedIsFlushedByTheWriter) {
   Append(10);
   ASSERT_OK(log_->EnsureRoom(93));
   EXPECT_EQ(log_->stats().frame_count, 1u);
+}
+
+TEST_F(LogTest, SegmentsAreSealedWhenTheNextIsInUse) {
+  for (int i = 0; i < 7; ++i) {
+    ASSERT_OK(log_->EnsureRoom(kPageBytes - kFrameHeaderBytes));
+    Append(kValueOfAPage);
+    if (i == 3) {
+      // The second segment has a frame in memory, and no header on disk yet.
+      EXPECT_TRUE(log_->SealedSegments().empty());
+    }
+  }
+  ASSERT_OK(log_->Flush(Log::Mode::kWrite));
+  const std::vector<SealedSegment> sealed = log_->SealedSegments();
+  ASSERT_EQ(sealed.size(), 2u);
+  EXPECT_EQ(sealed[0].link.number, 1u);
+  EXPECT_EQ(sealed[0].link.end_offset, 16384u);
+  EXPECT_EQ(sealed[0].link.last_lsn, 3u);
+  EXPECT_EQ(sealed[0].previous, SegmentLink{});
+  EXPECT_EQ(sealed[0].bytes, 16384u);
+  EXPECT_EQ(sealed[0].record_bytes, 3 * (kPageBytes - kFrameHeaderBytes));
+  EXPECT_TRUE(sealed[0].holds_writes);
+  EXPECT_EQ(sealed[1].previous, sealed[0].link);
+  EXPECT_EQ(sealed[1].link.last_lsn, 6u);
+}
+
+TEST_F(LogTest, DroppedSegmentIsGoneButForTheReadsThatHoldIt) {
+  ASSERT_OK(log_->EnsureRoom(kPageBytes - kFrameHeaderBytes));
+  Append(kValueOfAPage);
+  const Location first = location_;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(log_->EnsureRoom(kPageBytes - kFrameHeaderBytes));
+    Append(kValueOfAPage);
+  }
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  const uint64_t log_bytes = log_->stats().log_bytes;
+  const std::shared_ptr<const File> file = log_->FindFile(1);
+  log_->DropSegment(1);
+  EXPECT_TRUE(log_->SealedSegments().empty());
+  EXPECT_EQ(log_->stats().log_bytes, log_bytes - 16384u);
+  EXPECT_EQ(log_->FindFile(1), nullptr);
+  EXPECT_THAT(log_->Read(first, 100), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK(fs_.Remove("/d/0000000000000001.log"));
+  AlignedBuffer page(kPageBytes);
+  EXPECT_OK(file->Read(kPageBytes, kPageBytes, page.data()));
+}
+
+class ReserveTest : public LogTest {
+ protected:
+  ReserveTest() {
+    LogOptions options = kOptions;
+    options.reserve_segments = 1;
+    log_ = std::make_unique<Log>(&fs_, "/d", options, base::Random(1), LogTail{});
+  }
+
+  Lsn AppendFor(AppendPurpose purpose) {
+    const std::string value(kValueOfAPage, 'v');
+    PendingRecord record{.key = "key", .value = value};
+    const absl::StatusOr<Lsn> lsn = log_->TryAppend(absl::MakeSpan(&record, 1), purpose);
+    EXPECT_OK(lsn);
+    return *lsn;
+  }
+
+  absl::Status EnsureRoomFor(AppendPurpose purpose) {
+    return log_->EnsureRoom(kPageBytes - kFrameHeaderBytes, purpose);
+  }
+};
+
+TEST_F(ReserveTest, IsPreparedBeforeTheFirstWriteAndKept) {
+  ASSERT_OK(EnsureRoomFor(AppendPurpose::kWrite));
+  EXPECT_EQ(log_->stats().segment_count, 2u);
+  for (int i = 0; i < 3; ++i) EXPECT_NE(AppendFor(AppendPurpose::kWrite), 0u);
+  EXPECT_EQ(AppendFor(AppendPurpose::kWrite), 0u);
+  EXPECT_EQ(log_->stats().segment_count, 2u);
+}
+
+TEST_F(ReserveTest, IsNotUsedWhileThereIsSpace) {
+  ASSERT_OK(EnsureRoomFor(AppendPurpose::kWrite));
+  for (int i = 0; i < 3; ++i) EXPECT_NE(AppendFor(AppendPurpose::kWrite), 0u);
+  ASSERT_OK(EnsureRoomFor(AppendPurpose::kCompact));
+  EXPECT_EQ(log_->stats().segment_count, 3u);
+}
+
+TEST_F(ReserveTest, TakesDeletesToItsHalfAndCopiesToItsEnd) {
+  ASSERT_OK(EnsureRoomFor(AppendPurpose::kWrite));
+  for (int i = 0; i < 3; ++i) EXPECT_NE(AppendFor(AppendPurpose::kWrite), 0u);
+  fs_.set_capacity_bytes(0);
+  EXPECT_THAT(EnsureRoomFor(AppendPurpose::kWrite),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("no space")));
+  // The data pages start at 4096, 8192 and 12288.
+  ASSERT_OK(EnsureRoomFor(AppendPurpose::kDelete));
+  EXPECT_NE(AppendFor(AppendPurpose::kDelete), 0u);
+  EXPECT_THAT(EnsureRoomFor(AppendPurpose::kWrite), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(EnsureRoomFor(AppendPurpose::kDelete),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK(EnsureRoomFor(AppendPurpose::kCompact));
+    EXPECT_NE(AppendFor(AppendPurpose::kCompact), 0u);
+  }
+  EXPECT_THAT(EnsureRoomFor(AppendPurpose::kCompact),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_TRUE(log_->is_out_of_space());
+  fs_.set_capacity_bytes(UINT64_MAX);
+  log_->NoteSpaceFreed();
+  ASSERT_OK(EnsureRoomFor(AppendPurpose::kWrite));
+  EXPECT_NE(AppendFor(AppendPurpose::kWrite), 0u);
 }
 
 TEST_F(LogTest, SegmentNumbersEndWhereALocationCannotNameThem) {

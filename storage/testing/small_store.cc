@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "storage/keydir_shard.h"
 #include "storage/log_recovery.h"
+#include "storage/manifest.h"
 #include "storage/precondition.h"
 #include "storage/record.h"
 #include "storage/segment.h"
@@ -24,6 +25,31 @@ constexpr uint64_t kValueBytesMax = 700;
 const base::KeyRange kAllKeys = base::RangeOf(base::KeyPrefix{});
 
 absl::Status Wrong(absl::string_view what) { return absl::InternalError(what); }
+
+// The records of a log, as far as they must differ from each other. Compaction copies records: then
+// all that counts is the same.
+struct LoggedRecords {
+  using Dot = std::tuple<uint64_t, uint8_t, uint64_t>;
+
+  absl::Status Note(const RecordView& record) {
+    const base::KeyId key_id = base::KeyIdOf(record.key);
+    const Dot dot(record.header.actor, key_id.shard(), record.header.sequence);
+    const std::string what = absl::StrCat(record.key, "=", record.value);
+    newest[key_id] = std::max(newest[key_id], record.version());
+    const auto whole = std::make_pair(dot, what);
+    if (versions.emplace(record.version(), whole).first->second != whole) {
+      return Wrong("a version was given twice");
+    }
+    if (dots.emplace(dot, record.version()).first->second != record.version()) {
+      return Wrong("a dot was given twice");
+    }
+    return absl::OkStatus();
+  }
+
+  std::map<base::KeyId, base::Version> newest;
+  std::map<base::Version, std::pair<Dot, std::string>> versions;
+  std::map<Dot, base::Version> dots;
+};
 
 }  // namespace
 
@@ -124,31 +150,31 @@ absl::Status CheckEntriesAgainstLog(Engine& engine, FileSystem* fs) {
   for (const std::string& name : names) {
     if (const auto number = ParseSegmentFileName(name)) numbers.push_back(*number);
   }
-  std::map<base::KeyId, base::Version> newest;
-  std::set<base::Version> versions;
-  std::set<std::tuple<uint64_t, uint8_t, uint64_t>> dots;
+  Manifest manifest;
+  if (absl::StatusOr<Manifest> found = ReadManifest(fs, kDirectory); found.ok()) {
+    manifest = *std::move(found);
+  } else if (!absl::IsNotFound(found.status())) {
+    return found.status();
+  }
+  LoggedRecords logged;
   SLIP_ASSIGN_OR_RETURN(
       const LogRecovery recovery,
-      RecoverLog(fs, kDirectory, numbers, {.node_id = engine.node_id(), .segment_bytes = 16384},
-                 [&](const RecordView& record, const Location&) -> absl::Status {
-                   const base::KeyId key_id = base::KeyIdOf(record.key);
-                   newest[key_id] = std::max(newest[key_id], record.version());
-                   if (!versions.insert(record.version()).second) {
-                     return Wrong("a version occurs twice in the log");
-                   }
-                   const auto dot =
-                       std::make_tuple(record.header.actor, key_id.shard(), record.header.sequence);
-                   if (!dots.insert(dot).second) return Wrong("a dot occurs twice in the log");
-                   return absl::OkStatus();
-                 }));
+      RecoverLog(
+          fs, kDirectory, numbers,
+          {.node_id = engine.node_id(), .segment_bytes = 16384, .gaps = manifest.gaps},
+          [&logged](const RecordView& record, const Location&) { return logged.Note(record); }));
   if (recovery.tail.last_lsn != engine.appended_lsn()) {
     return Wrong(absl::StrFormat("the log ends at LSN %d, the engine says %d",
                                  recovery.tail.last_lsn, engine.appended_lsn()));
   }
   const std::vector<Entry> entries = AllEntries(engine);
-  if (entries.size() != newest.size()) return Wrong("the log holds other keys than the KeyDir");
+  if (entries.size() != logged.newest.size()) {
+    return Wrong("the log holds other keys than the KeyDir");
+  }
   for (const Entry& entry : entries) {
-    if (newest[entry.key_id] != entry.version) return Wrong("the KeyDir holds another version");
+    if (logged.newest[entry.key_id] != entry.version) {
+      return Wrong("the KeyDir holds another version");
+    }
   }
   return absl::OkStatus();
 }
@@ -169,7 +195,8 @@ absl::Status Script::Open() {
 absl::Status Script::Run(int step_count, OnError on_error) {
   SLIP_RETURN_IF_ERROR(Open());
   for (int step = 0; step < step_count; ++step) {
-    const absl::Status status = engine_ != nullptr ? Step() : Open();
+    absl::Status status = engine_ != nullptr ? Step() : Open();
+    if (status.ok()) status = MaintainSome();
     if (status.ok()) continue;
     if (on_error == OnError::kStop || absl::IsInternal(status)) return status;
   }
@@ -194,6 +221,13 @@ absl::Status Script::Step() {
     default:
       return WriteSome();
   }
+}
+
+absl::Status Script::MaintainSome() {
+  for (int i = 0; i < maintenance_per_step_; ++i) {
+    SLIP_RETURN_IF_ERROR(engine_->Maintain().status());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Script::WriteSome() {

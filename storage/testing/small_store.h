@@ -83,6 +83,9 @@ class Script {
   // engine. A check of the account that fails is INTERNAL, and always ends the run.
   absl::Status Run(int step_count, OnError on_error);
 
+  // Makes each step be followed by this many of the engine's maintenance.
+  void set_maintenance_per_step(int count) { maintenance_per_step_ = count; }
+
   Account& account() { return account_; }
   // Null unless the last Open succeeded.
   Engine* engine() { return engine_.get(); }
@@ -92,12 +95,14 @@ class Script {
  private:
   absl::Status Open();
   absl::Status Step();
+  absl::Status MaintainSome();
   absl::Status WriteSome();
   absl::Status FlushSome();
 
   FileSystem* const fs_;
   const Options options_;
   base::Random rng_;
+  int maintenance_per_step_ = 0;
   Account account_;
   std::unique_ptr<Engine> engine_;
 };

@@ -1,0 +1,40 @@
+#include "storage/segment_table.h"
+
+#include "base/check.h"
+
+namespace slipstream::storage {
+
+void SegmentTable::AddDead(uint64_t segment_number, uint64_t bytes) {
+  if (bytes == 0) return;
+  ChunkFor(segment_number)[segment_number % kChunkNumbers].fetch_add(bytes,
+                                                                     std::memory_order_relaxed);
+}
+
+uint64_t SegmentTable::dead(uint64_t segment_number) const {
+  SLIP_CHECK(segment_number <= kSegmentNumberMax);
+  const Chunk* const chunk =
+      chunks_[segment_number / kChunkNumbers].load(std::memory_order_acquire);
+  if (chunk == nullptr) return 0;
+  return (*chunk)[segment_number % kChunkNumbers].load(std::memory_order_relaxed);
+}
+
+void SegmentTable::Forget(uint64_t segment_number) {
+  if (dead(segment_number) == 0) return;
+  ChunkFor(segment_number)[segment_number % kChunkNumbers].store(0, std::memory_order_relaxed);
+}
+
+SegmentTable::Chunk& SegmentTable::ChunkFor(uint64_t segment_number) {
+  SLIP_CHECK(segment_number <= kSegmentNumberMax);
+  const size_t index = segment_number / kChunkNumbers;
+  if (Chunk* const chunk = chunks_[index].load(std::memory_order_acquire); chunk != nullptr) {
+    return *chunk;
+  }
+  absl::MutexLock lock(&grow_mutex_);
+  if (owned_[index] == nullptr) {
+    owned_[index] = std::make_unique<Chunk>();
+    chunks_[index].store(owned_[index].get(), std::memory_order_release);
+  }
+  return *owned_[index];
+}
+
+}  // namespace slipstream::storage
