@@ -100,6 +100,8 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
     if (located->entry.tombstone && tombstones == Tombstones::kSkip) return current;
     absl::StatusOr<LogBytes> bytes = log_->Read(located->location, located->entry.record_bytes);
     absl::Status status = bytes.status();
+    // Compaction has moved the record and dropped its segment meanwhile.
+    if (absl::IsNotFound(status)) continue;
     // A file that ends too early is damage like any other; a device that fails is not.
     if (!status.ok() && !absl::IsOutOfRange(status)) return status;
     if (status.ok()) {
@@ -153,6 +155,7 @@ EngineStats Engine::Impl::stats() {
   const KeyDirStats keydir = keydir_.stats();
   const ValueCacheStats value_cache = value_cache_.stats();
   const LogStats log = log_->stats();
+  const CompactionStats compaction = compactor_->stats();
   return {
       .live_key_count = keydir.live_count,
       .tombstone_count = keydir.tombstone_count,
@@ -168,6 +171,12 @@ EngineStats Engine::Impl::stats() {
       .io_path = log.io_path.value_or(io_path_),
       .raw_value_bytes = raw_value_bytes_.load(std::memory_order_relaxed),
       .stored_value_bytes = stored_value_bytes_.load(std::memory_order_relaxed),
+      .dead_bytes = compaction.dead_bytes,
+      .compaction_debt_bytes = compaction.debt_bytes,
+      .compacted_segment_count = compaction.compacted_segment_count,
+      .failed_segment_count = compaction.failed_segment_count,
+      .appended_bytes = log.appended_bytes,
+      .copied_bytes = log.copied_bytes,
   };
 }
 
@@ -217,7 +226,7 @@ absl::StatusOr<Lsn> Engine::Flush(FlushMode mode) {
   return impl_->log().Flush(mode == FlushMode::kSync ? Log::Mode::kSync : Log::Mode::kWrite);
 }
 
-absl::StatusOr<bool> Engine::Maintain() { return impl_->log().Maintain(); }
+absl::StatusOr<bool> Engine::Maintain() { return impl_->Maintain(); }
 
 absl::Status Engine::Close() { return impl_->Close(); }
 

@@ -77,6 +77,17 @@ struct EngineStats {
   IoPath io_path;                   // Of the log.
   uint64_t raw_value_bytes = 0;     // Of the values appended since Open, before compression.
   uint64_t stored_value_bytes = 0;  // Of the same values, as stored.
+  // Of the segments that are full: all bytes but those of current records, and how many of them are
+  // too many (Options::compaction_dead_share), so that Maintain still has to free them.
+  uint64_t dead_bytes = 0;
+  uint64_t compaction_debt_bytes = 0;
+  // Since Open.
+  uint64_t compacted_segment_count = 0;
+  uint64_t failed_segment_count = 0;  // Not compacted, as what they hold fails its checks.
+  // Of the records appended by Write and Apply, and of those copied by compaction: together, over
+  // the first, they are the write amplification.
+  uint64_t appended_bytes = 0;
+  uint64_t copied_bytes = 0;
 };
 
 // Thread-safe: a lock per stripe of 8 shards (a shard is the first byte of key_id), then one for
@@ -151,8 +162,10 @@ class Engine {
 
   // One bounded step of background work: prepares (zeroes and syncs) the next segment; when idle
   // since the last call, writes an empty frame that bears witness to how far the log is durable, so
-  // that later damage of the last frame is not taken for a torn tail. Returns whether there is more
-  // to do now.
+  // that later damage of the last frame is not taken for a torn tail; copies some of what is
+  // current in the segment with the most dead bytes, or drops it. Returns whether there is more to
+  // do now. RESOURCE_EXHAUSTED (DISK_FULL) while there is no space for a segment and none can be
+  // freed.
   absl::StatusOr<bool> Maintain();
 
   // Flushes with kSync, marks the directory clean and lets go of its lock. Further calls but

@@ -31,8 +31,10 @@ using testing::SmallOptions;
 constexpr size_t kUnitsEnumeratedMax = 12;
 constexpr int kRandomCrashCount = 64;
 
-// Reopens what the crash left, twice, and writes on. `account` is a copy for this crash alone.
-void CheckCrashed(MemoryFileSystem& fs, Account account, const Options& options) {
+// Reopens what the crash left, twice, and goes on with a write and so many steps of maintenance.
+// `account` is a copy for this crash alone.
+void CheckCrashed(MemoryFileSystem& fs, Account account, const Options& options,
+                  int maintenance_count = 0) {
   base::Random rng(7);
   std::vector<Entry> first_entries;
   {
@@ -55,6 +57,8 @@ void CheckCrashed(MemoryFileSystem& fs, Account account, const Options& options)
   account.Wrote({put}, Atomicity::kEach, result);
   ASSERT_OK_AND_ASSIGN(const Lsn durable_lsn, engine->Flush(Engine::FlushMode::kSync));
   account.Durable(durable_lsn);
+  for (int i = 0; i < maintenance_count; ++i) ASSERT_OK(engine->Maintain());
+  ASSERT_OK(account.CheckReads(*engine));
   engine.reset();
   fs.Crash(&power);
   ASSERT_OK_AND_ASSIGN(engine, Engine::Open(&fs, kDirectory, options, &rng, nullptr));
@@ -62,14 +66,27 @@ void CheckCrashed(MemoryFileSystem& fs, Account account, const Options& options)
   ASSERT_OK(CheckEntriesAgainstLog(*engine, &fs));
 }
 
+struct Course {
+  uint64_t seed = 0;
+  int step_count = 60;
+  int maintenance_per_step = 0;
+  uint64_t compacted_segment_count_min = 0;  // In the last of its lives, if nothing crashes.
+};
+
 // Returns how many crashed states were checked.
-int CrashEverywhere(const Options& options, uint64_t seed, int step_count) {
+int CrashEverywhere(const Options& options, const Course& course) {
+  const uint64_t seed = course.seed;
   int state_count = 0;
   for (uint64_t call = 1;; ++call) {
     MemoryFileSystem fs;
     fs.InjectFault({.call = call, .lasting = true});
     Script script(&fs, options, seed);
-    const absl::Status status = script.Run(step_count, Script::OnError::kStop);
+    script.set_maintenance_per_step(course.maintenance_per_step);
+    const absl::Status status = script.Run(course.step_count, Script::OnError::kStop);
+    if (status.ok()) {
+      EXPECT_GE(script.engine()->stats().compacted_segment_count,
+                course.compacted_segment_count_min);
+    }
     script.DropEngine();
     EXPECT_FALSE(absl::IsInternal(status)) << status;
     const size_t unit_count = fs.UnsyncedUnitCount();
@@ -84,7 +101,7 @@ int CrashEverywhere(const Options& options, uint64_t seed, int step_count) {
       } else {
         crashed->Crash(&rng);
       }
-      CheckCrashed(*crashed, script.account(), options);
+      CheckCrashed(*crashed, script.account(), options, 5 * course.maintenance_per_step);
       ++state_count;
       if (::testing::Test::HasFailure()) return state_count;
     }
@@ -95,16 +112,35 @@ int CrashEverywhere(const Options& options, uint64_t seed, int step_count) {
 class EngineCrashTest : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(EngineCrashTest, EveryCallAndEveryMixtureKeepsWhatWasDurable) {
-  std::printf("%d crashed states\n", CrashEverywhere(SmallOptions(), GetParam(), 60));
+  std::printf("%d crashed states\n", CrashEverywhere(SmallOptions(), {.seed = GetParam()}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EngineCrashTest, ::testing::Values(1, 2, 3));
+
+class CompactionCrashTest : public ::testing::TestWithParam<uint64_t> {};
+
+// Steps of a few records, so that writes, kills and restarts come between all of them.
+TEST_P(CompactionCrashTest, EveryCallAndEveryMixtureKeepsWhatWasDurable) {
+  Options options = SmallOptions();
+  options.compaction_step_bytes = 300;
+  for (const SyncPolicy policy : {SyncPolicy::kAlways, SyncPolicy::kNone}) {
+    options.sync = policy;
+    std::printf("%d crashed states\n",
+                CrashEverywhere(options, {.seed = GetParam(),
+                                          .step_count = 60,
+                                          .maintenance_per_step = 4,
+                                          .compacted_segment_count_min = 1}));
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, CompactionCrashTest, ::testing::Values(1, 2, 3));
 
 TEST(WeakSyncCrashTest, KeepsWhatWasSynced) {
   Options options = SmallOptions();
   for (const SyncPolicy policy : {SyncPolicy::kInterval, SyncPolicy::kNone}) {
     options.sync = policy;
-    const int state_count = CrashEverywhere(options, 4, 60);
+    const int state_count = CrashEverywhere(options, {.seed = 4});
     std::printf("%d crashed states\n", state_count);
     if (HasFailure()) return;
   }

@@ -25,22 +25,25 @@
 #include "base/key_id.h"
 #include "base/random.h"
 #include "base/version.h"
+#include "storage/compactor.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/identity.h"
 #include "storage/keydir.h"
 #include "storage/log.h"
+#include "storage/manifest.h"
 #include "storage/options.h"
 #include "storage/precondition.h"
 #include "storage/record.h"
 #include "storage/recovery_report.h"
+#include "storage/segment_table.h"
 #include "storage/value_cache.h"
 
 namespace slipstream::storage {
 
 // Thread-safe once opened.
-class Engine::Impl {
+class Engine::Impl final : private Compactor::Records {
  public:
   static absl::StatusOr<std::unique_ptr<Impl>> Open(FileSystem* fs, absl::string_view directory,
                                                     const Options& options, base::Random* rng,
@@ -55,6 +58,7 @@ class Engine::Impl {
   base::Hlc Snapshot();
   absl::StatusOr<Record> GetRecord(const base::KeyId& key_id, Lsn* lsn);
   void VisitEntries(const base::KeyRange& range, absl::FunctionRef<bool(const Entry&)> visit);
+  absl::StatusOr<bool> Maintain();
   absl::Status Close();
 
   Log& log() { return *log_; }
@@ -79,6 +83,7 @@ class Engine::Impl {
     void Compress(PendingRecord& record, Compression policy);
     void Add(const PendingRecord& record, const base::KeyId& key_id);
     void AddCommit(uint64_t tx_id);
+    AppendPurpose purpose() const;
   };
   // Preconditions, with what can be worked out before any lock is taken.
   struct Guard {
@@ -130,6 +135,15 @@ class Engine::Impl {
   absl::Status CheckGuard(const Guard& guard, absl::Time now, KeyDir::Exclusive& locked) const;
   bool IsDurable(const Guard& guard, KeyDir::Exclusive& locked) const;
 
+  // Compaction; engine_compact.cc.
+  absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) override;
+  Manifest Floor() override;
+  absl::StatusOr<bool> IsCurrent(const base::KeyId& key_id, const RecordView& record,
+                                 const Location& location, KeyDir::Exclusive& locked) const;
+  void CountDead(const UpsertResult& result, const Location& location, uint64_t record_bytes);
+  absl::Status LoadManifest();
+  void RaiseToManifest();
+
   // Reading; engine.cc.
   absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones);
   absl::optional<ReadResult> GetCached(const base::KeyId& key_id, absl::string_view key,
@@ -155,8 +169,11 @@ class Engine::Impl {
   std::atomic<uint64_t> stored_value_bytes_{0};
   std::atomic<uint64_t> apply_count_{0};  // Under the stripe locks of what is applied.
   KeyDir keydir_;
+  SegmentTable segment_table_;
+  Manifest manifest_;  // As found by Open; the compactor goes on from it.
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;
+  std::unique_ptr<Compactor> compactor_;
 };
 
 }  // namespace slipstream::storage

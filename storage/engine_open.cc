@@ -38,10 +38,13 @@ Inventory TakeInventory(const std::vector<std::string>& names) {
     const std::string finished = name.substr(0, name.size() - std::min<size_t>(4, name.size()));
     if (name == kIdentityFileName) {
       inventory.has_identity = true;
+    } else if (name == kManifestSpareFileName) {
+      inventory.temporary_names.push_back(name);
     } else if (const absl::optional<uint64_t> number = ParseSegmentFileName(name)) {
       inventory.segment_numbers.push_back(*number);
     } else if (name == TemporaryName(finished) &&
-               (finished == kIdentityFileName || ParseSegmentFileName(finished).has_value())) {
+               (finished == kIdentityFileName || finished == kManifestFileName ||
+                ParseSegmentFileName(finished).has_value())) {
       inventory.temporary_names.push_back(name);
     } else if (name != "lock" && name != "lost+found") {
       inventory.other_names.push_back(name);
@@ -145,6 +148,11 @@ absl::Status Engine::Impl::Recover(base::Random* rng) {
   } else if (!absl::IsDataLoss(identity.status()) || options_.on_damage == OnDamage::kRefuse) {
     return identity.status();
   }
+  if (!report_.created) SLIP_RETURN_IF_ERROR(LoadManifest());
+  recovery_options.gaps = manifest_.gaps;
+  if (!recovery_options.node_id.has_value() && manifest_.header.node_id != 0) {
+    recovery_options.node_id = manifest_.header.node_id;
+  }
   SLIP_ASSIGN_OR_RETURN(const Inventory inventory, ListFiles(fs_, directory_));
   for (const std::string& name : inventory.temporary_names) {
     SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, name)));
@@ -156,6 +164,7 @@ absl::Status Engine::Impl::Recover(base::Random* rng) {
                                    }));
   recovery.report.created = report_.created;
   recovery.report.clean = identity_.clean();
+  recovery.report.manifest_damaged = report_.manifest_damaged;
   report_ = std::move(recovery.report);
   // A damaged identity does not know its node; the segments, if there are any, do.
   identity_.node_id = recovery.node_id != 0 ? recovery.node_id : NonZero(rng);
@@ -166,8 +175,15 @@ absl::Status Engine::Impl::Recover(base::Random* rng) {
   const LogOptions log_options{.node_id = identity_.node_id,
                                .segment_bytes = options_.segment_bytes,
                                .frame_bytes_target = options_.frame_bytes_target,
-                               .unflushed_bytes_max = options_.unflushed_bytes_max};
+                               .unflushed_bytes_max = options_.unflushed_bytes_max,
+                               .reserve_segments = options_.reserve_segments};
   log_ = std::make_unique<Log>(fs_, directory_, log_options, rng->Fork(), std::move(recovery.tail));
+  compactor_ = std::make_unique<Compactor>(
+      fs_, directory_,
+      CompactorOptions{.dead_share = options_.compaction_dead_share,
+                       .step_bytes = options_.compaction_step_bytes},
+      log_.get(), &segment_table_, static_cast<Compactor::Records*>(this),
+      std::move(manifest_.gaps));
   // Until there is a segment, the identity shows what the file system does here.
   SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<File> identity_file,
                         fs_->OpenDirect(JoinPath(directory_, kIdentityFileName), OpenMode::kRead));
@@ -182,7 +198,7 @@ absl::Status Engine::Impl::Restore(const RecordView& record, const Location& loc
   KeyDir::Shard& shard = locked.shard(key_id.shard());
   const base::Version version = record.version();
   SLIP_RETURN_IF_ERROR(shard.table.Admit(version.actor));
-  shard.table.Upsert({
+  const UpsertResult result = shard.table.Upsert({
       .entry =
           {
               .key_id = key_id,
@@ -195,6 +211,7 @@ absl::Status Engine::Impl::Restore(const RecordView& record, const Location& loc
           },
       .location = location,
   });
+  CountDead(result, location, record.bytes());
   clock_.Observe(version.hlc);
   if (record.header.actor == identity_.actor) {
     shard.last_sequence = std::max(shard.last_sequence, record.header.sequence);
@@ -223,11 +240,13 @@ absl::Status Engine::Impl::JudgeDamage(uint64_t damage_id) const {
 
 // Decides whether this is the actor's next life or a new actor's, and writes it down.
 absl::Status Engine::Impl::BeginLife(base::Random* rng, uint64_t damage_id) {
+  RaiseToManifest();
   const bool new_damage = damage_id != 0 && damage_id != identity_.accepted_damage;
   // Under these policies versions and dots may have been handed out that the disk never saw.
   const bool forgetful = !report_.clean && identity_.sync_policy != SyncPolicy::kAlways;
   const bool has_no_actor = identity_.actor == 0;  // Created, or the identity was damaged.
-  report_.new_actor = new_damage || forgetful || has_no_actor;
+  // Without the manifest, what dropped records had may be given again.
+  report_.new_actor = new_damage || forgetful || has_no_actor || report_.manifest_damaged;
   if (report_.new_actor) {
     identity_.actor = NonZero(rng);
     KeyDir::Exclusive locked(&keydir_, kAllStripes);
@@ -241,7 +260,11 @@ absl::Status Engine::Impl::BeginLife(base::Random* rng, uint64_t damage_id) {
   identity_.accepted_damage = damage_id;
   identity_.flags = 0;
   identity_.sync_policy = options_.sync;
-  return WriteIdentity(fs_, directory_, identity_);
+  SLIP_RETURN_IF_ERROR(WriteIdentity(fs_, directory_, identity_));
+  if (!report_.manifest_damaged) return absl::OkStatus();
+  // Only now that there is a new actor. What is missing is accepted damage from here on.
+  SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, kManifestFileName)));
+  return fs_->SyncDirectory(directory_);
 }
 
 void Engine::Impl::NotifyAll() {

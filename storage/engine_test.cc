@@ -522,6 +522,7 @@ TEST_F(EngineTest, SegmentsOfAnotherLengthAreReadAndNewOnesGetTheNewLength) {
   Sync();
   ASSERT_OK(engine_->Maintain());
   options_.segment_bytes = 65536;
+  options_.reserve_segments = 0;
   Open();
   EXPECT_EQ(engine_->stats().log_bytes, 16384u);
   for (int i = 0; i < 10; ++i) {

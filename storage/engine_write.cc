@@ -133,6 +133,13 @@ void Engine::Impl::Batch::AddCommit(uint64_t tx_id) {
   payload_bytes += commit.bytes();
 }
 
+AppendPurpose Engine::Impl::Batch::purpose() const {
+  const bool deletes = std::all_of(records.begin(), records.end(), [](const PendingRecord& record) {
+    return record.header.type != RecordType::kPut;
+  });
+  return deletes ? AppendPurpose::kDelete : AppendPurpose::kWrite;
+}
+
 absl::Status Engine::Impl::CheckMutations(absl::Span<const Mutation> mutations,
                                           Atomicity atomicity) const {
   const Limits& limits = options_.limits;
@@ -173,7 +180,7 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
   }
   if (atomicity == Atomicity::kAll && mutations.size() > 1) batch.AddCommit(NextTxId());
   while (result.lsn == 0) {
-    SLIP_RETURN_IF_ERROR(log_->EnsureRoom(batch.payload_bytes));
+    SLIP_RETURN_IF_ERROR(log_->EnsureRoom(batch.payload_bytes, batch.purpose()));
     KeyDir::Exclusive locked(&keydir_, batch.stripes | guard.stripes);
     SLIP_RETURN_IF_ERROR(CheckGuard(guard, now, locked));
     SLIP_ASSIGN_OR_RETURN(result.lsn, AppendNew(batch, now, locked));
@@ -202,7 +209,7 @@ absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
   }
   absl::StatusOr<Lsn> lsn = Lsn{0};
   if (absl::Status admitted = Admit(batch, locked); admitted.ok()) {
-    lsn = log_->TryAppend(absl::MakeSpan(batch.records));
+    lsn = log_->TryAppend(absl::MakeSpan(batch.records), batch.purpose());
   } else {
     lsn = admitted;
   }
@@ -227,21 +234,23 @@ void Engine::Impl::Publish(const Batch& batch, KeyDir::Exclusive& locked) {
     const base::KeyId& key_id = batch.key_ids[i];
     raw_bytes += record.header.raw_bytes;
     stored_bytes += record.header.stored_bytes;
-    const bool changed = locked.shard(key_id.shard())
-                             .table.Upsert({
-                                 .entry =
-                                     {
-                                         .key_id = key_id,
-                                         .version = VersionOf(record.header),
-                                         .sequence = record.header.sequence,
-                                         .expires_at_ms = record.header.expires_at_ms,
-                                         .value_digest = record.header.value_digest,
-                                         .record_bytes = static_cast<uint32_t>(record.bytes()),
-                                         .tombstone = record.header.type == RecordType::kDelete,
-                                     },
-                                 .location = record.location,
-                             });
-    if (changed) Notify(key_id);
+    const UpsertResult result =
+        locked.shard(key_id.shard())
+            .table.Upsert({
+                .entry =
+                    {
+                        .key_id = key_id,
+                        .version = VersionOf(record.header),
+                        .sequence = record.header.sequence,
+                        .expires_at_ms = record.header.expires_at_ms,
+                        .value_digest = record.header.value_digest,
+                        .record_bytes = static_cast<uint32_t>(record.bytes()),
+                        .tombstone = record.header.type == RecordType::kDelete,
+                    },
+                .location = record.location,
+            });
+    CountDead(result, record.location, record.bytes());
+    if (result.taken) Notify(key_id);
   }
   raw_value_bytes_.fetch_add(raw_bytes, std::memory_order_relaxed);
   stored_value_bytes_.fetch_add(stored_bytes, std::memory_order_relaxed);
@@ -312,7 +321,8 @@ absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const Batch& offered, Atomicity ato
   for (;;) {
     // For all of them and a Commit, though some may be skipped.
     SLIP_RETURN_IF_ERROR(log_->EnsureRoom(
-        std::min(offered.payload_bytes + kRecordHeaderBytes, log_->payload_bytes_max())));
+        std::min(offered.payload_bytes + kRecordHeaderBytes, log_->payload_bytes_max()),
+        offered.purpose()));
     KeyDir::Exclusive locked(&keydir_, offered.stripes);
     Batch batch;
     for (size_t i = 0; i < offered.key_ids.size(); ++i) {
@@ -329,7 +339,8 @@ absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const Batch& offered, Atomicity ato
     if (atomicity == Atomicity::kAll && batch.records.size() > 1) batch.AddCommit(NextTxId());
     for (PendingRecord& record : batch.records) SetCrc(record);
     SLIP_RETURN_IF_ERROR(Admit(batch, locked));
-    SLIP_ASSIGN_OR_RETURN(const Lsn lsn, log_->TryAppend(absl::MakeSpan(batch.records)));
+    SLIP_ASSIGN_OR_RETURN(const Lsn lsn,
+                          log_->TryAppend(absl::MakeSpan(batch.records), offered.purpose()));
     if (lsn == 0) continue;
     apply_count_.fetch_add(1, std::memory_order_acq_rel);
     Publish(batch, locked);

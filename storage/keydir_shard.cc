@@ -98,14 +98,17 @@ bool KeyDirShard::WouldTake(const base::KeyId& key_id, const base::Version& vers
   return version > stored || (found->has(kDamaged) && version == stored);
 }
 
-bool KeyDirShard::Upsert(const LocatedEntry& located) {
+UpsertResult KeyDirShard::Upsert(const LocatedEntry& located) {
+  UpsertResult result;
   const base::KeyId& key_id = located.entry.key_id;
   if (entries_.item_count() == 0) shard_byte_ = key_id.shard();
   SLIP_CHECK(key_id.shard() == shard_byte_);
   PackedEntry* packed = FindPacked(key_id);
   bool had_expiry = false;
   if (packed != nullptr) {
-    if (!WouldTake(key_id, located.entry.version)) return false;
+    if (!WouldTake(key_id, located.entry.version)) return result;
+    result.replaced = LocationOf(*packed);
+    result.replaced_bytes = static_cast<uint32_t>(packed->record_bytes.get());
     had_expiry = packed->has(kExpires);
     Count(*packed, -1);
   } else {
@@ -114,6 +117,15 @@ bool KeyDirShard::Upsert(const LocatedEntry& located) {
   Pack(located, *packed);
   Count(*packed, +1);
   SetExpiry(located.entry, had_expiry);
+  result.taken = true;
+  return result;
+}
+
+bool KeyDirShard::Move(const base::KeyId& key_id, const Location& from, const Location& to) {
+  PackedEntry* const found = FindPacked(key_id);
+  if (found == nullptr || LocationOf(*found) != from) return false;
+  SLIP_CHECK(to.offset < kSegmentBytesMax);
+  found->location.set(uint64_t{to.segment_number} << kOffsetBits | to.offset);
   return true;
 }
 
@@ -129,7 +141,7 @@ absl::Status KeyDirShard::Admit(base::ActorId actor) {
 
 bool KeyDirShard::MarkDamaged(const base::KeyId& key_id, const Location& location) {
   PackedEntry* const found = FindPacked(key_id);
-  if (found == nullptr || Unpack(*found).location != location) return false;
+  if (found == nullptr || LocationOf(*found) != location) return false;
   Count(*found, -1);
   found->flags |= kDamaged;
   Count(*found, +1);
@@ -205,15 +217,19 @@ LocatedEntry KeyDirShard::Unpack(const PackedEntry& packed) const {
   entry.value_digest = packed.value_digest;
   entry.record_bytes = static_cast<uint32_t>(packed.record_bytes.get());
   entry.tombstone = packed.has(kTombstone);
-  const uint64_t location = packed.location.get();
-  located.location = {.segment_number = static_cast<uint32_t>(location >> kOffsetBits),
-                      .offset = static_cast<uint32_t>(location & ((1u << kOffsetBits) - 1))};
+  located.location = LocationOf(packed);
   located.damaged = packed.has(kDamaged);
   return located;
 }
 
 base::Version KeyDirShard::VersionOf(const PackedEntry& packed) const {
   return {.hlc = packed.hlc.get(), .actor = actors_[packed.actor_index.get()]};
+}
+
+Location KeyDirShard::LocationOf(const PackedEntry& packed) {
+  const uint64_t location = packed.location.get();
+  return {.segment_number = static_cast<uint32_t>(location >> kOffsetBits),
+          .offset = static_cast<uint32_t>(location & ((1u << kOffsetBits) - 1))};
 }
 
 }  // namespace slipstream::storage

@@ -36,6 +36,14 @@ struct LocatedEntry {
   friend bool operator==(const LocatedEntry&, const LocatedEntry&) = default;
 };
 
+// The outcome of an Upsert.
+struct UpsertResult {
+  bool taken = false;
+  // The record that its key had before, if it had one: 0 bytes if not.
+  Location replaced;
+  uint32_t replaced_bytes = 0;
+};
+
 // Distinct actors that the entries of one shard may name.
 inline constexpr size_t kActorsPerShardMax = 65'536;
 
@@ -52,9 +60,13 @@ class KeyDirShard {
   // not older and that is damaged.
   bool WouldTake(const base::KeyId& key_id, const base::Version& version) const;
 
-  // Stores `located` if WouldTake says so; returns whether it did. Its actor must be admitted, its
-  // id's shard byte that of all others, and its fields within ceilings.h.
-  bool Upsert(const LocatedEntry& located);
+  // Stores `located` if WouldTake says so; says whether it did, and what it replaced. Its actor
+  // must be admitted, its id's shard byte that of all others, and its fields within ceilings.h.
+  UpsertResult Upsert(const LocatedEntry& located);
+
+  // Points the entry of `key_id` to the copy of its record at `to` if the one at `from` is still
+  // its record; returns whether it was.
+  bool Move(const base::KeyId& key_id, const Location& from, const Location& to);
 
   // Makes room for one more actor if need be. RESOURCE_EXHAUSTED beyond kActorsPerShardMax.
   absl::Status Admit(base::ActorId actor);
@@ -87,6 +99,7 @@ class KeyDirShard {
   void Pack(const LocatedEntry& located, PackedEntry& packed) const;
   LocatedEntry Unpack(const PackedEntry& packed) const;
   base::Version VersionOf(const PackedEntry& packed) const;
+  static Location LocationOf(const PackedEntry& packed);
 
   IdTable entries_;
   IdTable expiries_;  // Of those entries that expire.

@@ -56,6 +56,14 @@ absl::Status ValidateOptions(const Options& options) {
   SLIP_RETURN_IF_ERROR(CheckPages("segment_bytes", options.segment_bytes));
   SLIP_RETURN_IF_ERROR(CheckBounds("unflushed_bytes_max", options.unflushed_bytes_max,
                                    {.min = 0, .max = kUnflushedBytesCeiling}));
+  SLIP_RETURN_IF_ERROR(CheckBounds("reserve_segments", options.reserve_segments,
+                                   {.min = 0, .max = kReserveSegmentsCeiling}));
+  SLIP_RETURN_IF_ERROR(CheckBounds("compaction_step_bytes", options.compaction_step_bytes,
+                                   {.min = 1, .max = kFrameBytesTargetMax}));
+  if (!(options.compaction_dead_share >= kDeadShareMin && options.compaction_dead_share <= 1)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "compaction_dead_share is %g, not %g to 1", options.compaction_dead_share, kDeadShareMin));
+  }
   return CheckBounds("value_cache_bytes", options.value_cache_bytes,
                      {.min = 0, .max = kValueCacheBytesCeiling});
 }

@@ -54,6 +54,15 @@ struct Options {
   uint32_t frame_bytes_target = 1 << 20;
   // Bytes appended and not yet written to disk before Write flushes on its caller's thread.
   uint64_t unflushed_bytes_max = 8 << 20;
+  // Prepared segments that only compaction and deletes may use, so that a full disk can free
+  // itself.
+  uint32_t reserve_segments = 1;
+  // Compaction goes on while more than this share of the full segments' bytes is dead: replaced
+  // records, and what is no record (headers, padding, unused ends). They settle at 1 / (1 - share)
+  // times the live bytes, 1.25 here; less space costs more copying.
+  double compaction_dead_share = 0.2;
+  // What one Maintain copies at most, but for a larger record: bounds how long it keeps others off.
+  uint32_t compaction_step_bytes = 256 << 10;
   // Memory for values that were read; 0: none are kept. Values beyond a 512th of it never are.
   uint64_t value_cache_bytes = 64 << 20;
 };

@@ -1,5 +1,6 @@
 #include "storage/options.h"
 
+#include <cmath>
 #include <functional>
 
 #include "base/testing/status_matchers.h"
@@ -62,6 +63,21 @@ TEST(OptionsTest, BoundsOfFramesAndUnflushedBytes) {
   EXPECT_OK(Validate([](Options& o) { o.unflushed_bytes_max = 0; }));
   EXPECT_THAT(Validate([](Options& o) { o.unflushed_bytes_max = (1 << 30) + 1; }),
               Refused("unflushed_bytes_max"));
+}
+
+TEST(OptionsTest, BoundsOfCompaction) {
+  EXPECT_OK(Validate([](Options& o) { o.reserve_segments = 0; }));
+  EXPECT_OK(Validate([](Options& o) { o.reserve_segments = 64; }));
+  EXPECT_THAT(Validate([](Options& o) { o.reserve_segments = 65; }), Refused("reserve_segments"));
+  EXPECT_OK(Validate([](Options& o) { o.compaction_dead_share = 0.05; }));
+  EXPECT_OK(Validate([](Options& o) { o.compaction_dead_share = 1; }));
+  for (const double share : {0.0, 0.049, 1.01, std::nan("")}) {
+    EXPECT_THAT(Validate([share](Options& o) { o.compaction_dead_share = share; }),
+                Refused("compaction_dead_share"));
+  }
+  EXPECT_OK(Validate([](Options& o) { o.compaction_step_bytes = 1; }));
+  EXPECT_THAT(Validate([](Options& o) { o.compaction_step_bytes = 0; }),
+              Refused("compaction_step_bytes"));
 }
 
 TEST(OptionsTest, BoundsOfTheValueCache) {

@@ -29,6 +29,7 @@ struct RecoveryReport {
   bool created = false;    // The directory was empty.
   bool clean = false;      // The last life ended in Close.
   bool new_actor = false;  // A new life: created, damaged, or unclean under a weak SyncPolicy.
+  bool manifest_damaged = false;  // Of what compaction dropped before, nothing is known.
   uint64_t segment_count = 0;
   uint64_t frame_count = 0;
   uint64_t record_count = 0;

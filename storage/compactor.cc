@@ -1,0 +1,194 @@
+#include "storage/compactor.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "storage/segment.h"
+
+namespace slipstream::storage {
+namespace {
+
+// Bytes that a step reads for each that it may copy: most of what it reads is dead.
+constexpr uint64_t kScannedPerCopied = 4;
+// On a full disk a segment is compacted at this part of the dead share already.
+constexpr double kUrgentPart = 0.25;
+
+bool CannotBeCompacted(const absl::Status& status) {
+  // A file that ends too early is damage like any other; a device that fails is not.
+  return absl::IsDataLoss(status) || absl::IsOutOfRange(status) ||
+         absl::IsFailedPrecondition(status);
+}
+
+}  // namespace
+
+// What a sealed segment's file is used for.
+struct Compactor::Usage {
+  uint64_t bytes = 0;
+  uint64_t live_bytes = 0;  // Of current records.
+  bool may_shrink = false;  // Its copies may take less space: not all in it is a copy, and current.
+
+  uint64_t dead_bytes() const { return bytes - live_bytes; }
+  double dead_share() const {
+    return static_cast<double>(dead_bytes()) / static_cast<double>(bytes);
+  }
+};
+
+Compactor::Compactor(FileSystem* fs, absl::string_view directory, const CompactorOptions& options,
+                     Log* log, SegmentTable* table, Records* records, std::vector<SegmentGap> gaps)
+    : fs_(fs),
+      directory_(directory),
+      options_(options),
+      log_(log),
+      table_(table),
+      records_(records),
+      gaps_(std::move(gaps)) {}
+
+uint64_t Compactor::LiveBytes(const SealedSegment& segment) const {
+  return segment.record_bytes - std::min(segment.record_bytes, table_->dead(segment.link.number));
+}
+
+Compactor::Usage Compactor::UsageOf(const SealedSegment& segment) const {
+  const uint64_t live_bytes = LiveBytes(segment);
+  return {.bytes = segment.bytes,
+          .live_bytes = live_bytes,
+          .may_shrink = segment.holds_writes || live_bytes < segment.record_bytes};
+}
+
+absl::StatusOr<bool> Compactor::Step() {
+  absl::MutexLock lock(&mutex_);
+  SLIP_RETURN_IF_ERROR(log_->status());
+  SLIP_RETURN_IF_ERROR(MakeSpare());
+  if (!victim_.has_value()) {
+    const absl::optional<SealedSegment> picked = Pick();
+    if (!picked.has_value()) return false;
+    victim_.emplace(log_->FindFile(picked->link.number), *picked);
+  }
+  absl::StatusOr<bool> copied = CopySome();
+  if (CannotBeCompacted(copied.status())) {
+    // Damage of what nobody can ask for any more is no reason to keep it.
+    if (LiveBytes(victim_->segment()) != 0) {
+      GiveUp();
+      return true;
+    }
+    copied = true;
+  }
+  SLIP_RETURN_IF_ERROR(copied.status());
+  if (*copied) SLIP_RETURN_IF_ERROR(Drop());
+  return true;
+}
+
+// Returns the segment to be compacted next, if there is any.
+absl::optional<SealedSegment> Compactor::Pick() const {
+  Usage total;
+  absl::optional<SealedSegment> worst;
+  double worst_share = 0;
+  for (const SealedSegment& segment : log_->SealedSegments()) {
+    const Usage usage = UsageOf(segment);
+    if (segment.damaged) continue;
+    if (failed_.count(segment.link.number) != 0 && usage.live_bytes != 0) continue;
+    total.bytes += usage.bytes;
+    total.live_bytes += usage.live_bytes;
+    if (!usage.may_shrink || usage.dead_share() <= worst_share) continue;
+    worst_share = usage.dead_share();
+    worst = segment;
+  }
+  if (!worst.has_value() || worst_share == 1) return worst;
+  if (log_->is_out_of_space()) {
+    return worst_share > kUrgentPart * options_.dead_share ? worst : absl::nullopt;
+  }
+  // Waiting until the sum is due lets the worst get worse, and copying it cheaper.
+  const bool is_due = total.dead_share() > options_.dead_share;
+  return is_due && worst_share > options_.dead_share ? worst : absl::nullopt;
+}
+
+// Copies what is current of the next few frames; returns whether the end was reached.
+absl::StatusOr<bool> Compactor::CopySome() {
+  SegmentReader& reader = *victim_;
+  const uint64_t scanned_max = reader.scanned_bytes() + kScannedPerCopied * options_.step_bytes;
+  uint64_t copied_bytes = 0;
+  while (copied_bytes < options_.step_bytes) {
+    SLIP_ASSIGN_OR_RETURN(const LocatedRecord* const located, reader.Current());
+    if (located == nullptr) return true;
+    if (reader.scanned_bytes() > scanned_max) return false;
+    SLIP_ASSIGN_OR_RETURN(const bool moved,
+                          records_->MoveIfCurrent(located->record, located->location));
+    if (moved) copied_bytes += located->record.bytes();
+    reader.Advance();
+  }
+  return false;
+}
+
+// Drops the segment, all of which was copied or is dead. The manifest decides: before it is written
+// the segment is whole, afterwards its file is a leftover.
+absl::Status Compactor::Drop() {
+  const SealedSegment segment = victim_->segment();
+  // Before the sync: what it says was given is durable then, so no dot is skipped after a crash.
+  Manifest manifest = records_->Floor();
+  // The copies, and whatever replaced the records that were not copied.
+  SLIP_RETURN_IF_ERROR(log_->Flush(Log::Mode::kSync).status());
+  if (LiveBytes(segment) != 0) {
+    // A current record that its frames did not show: a damaged one, or the account is wrong.
+    GiveUp();
+    return absl::OkStatus();
+  }
+  manifest.gaps = gaps_;
+  SLIP_RETURN_IF_ERROR(manifest.Drop(segment.link, segment.previous));
+  SLIP_RETURN_IF_ERROR(Decide(manifest));
+  gaps_ = std::move(manifest.gaps);
+  victim_.reset();
+  log_->DropSegment(segment.link.number);
+  table_->Forget(segment.link.number);
+  if (failed_.erase(segment.link.number) != 0) --failed_segment_count_;
+  ++compacted_segment_count_;
+  // After an error the next Open removes it.
+  SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, SegmentFileName(segment.link.number))));
+  log_->NoteSpaceFreed();
+  return absl::OkStatus();
+}
+
+// Writes the manifest, on a full disk in the place of the spare.
+absl::Status Compactor::Decide(const Manifest& manifest) {
+  absl::Status status = WriteManifest(fs_, directory_, manifest);
+  if (absl::IsResourceExhausted(status) && has_spare_) {
+    has_spare_ = false;
+    SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, kManifestSpareFileName)));
+    status = WriteManifest(fs_, directory_, manifest);
+  }
+  // Which of the two manifests a crash would leave may be unknown now. Either is right, as long as
+  // nothing is appended to the segment and its file stays.
+  if (status.ok() || absl::IsResourceExhausted(status)) return status;
+  return log_->Fail(status);
+}
+
+absl::Status Compactor::MakeSpare() {
+  if (has_spare_ || log_->is_out_of_space()) return absl::OkStatus();
+  const absl::Status status = CreateManifestSpare(fs_, directory_, Manifest{.gaps = gaps_});
+  if (absl::IsResourceExhausted(status)) return absl::OkStatus();
+  has_spare_ = status.ok();
+  return status;
+}
+
+// Leaves the segment as it is; what was copied of it stays in use.
+void Compactor::GiveUp() {
+  if (failed_.insert(victim_->segment().link.number).second) ++failed_segment_count_;
+  victim_.reset();
+}
+
+CompactionStats Compactor::stats() const {
+  CompactionStats stats{
+      .compacted_segment_count = compacted_segment_count_.load(std::memory_order_relaxed),
+      .failed_segment_count = failed_segment_count_.load(std::memory_order_relaxed)};
+  double allowed_bytes = 0;
+  for (const SealedSegment& segment : log_->SealedSegments()) {
+    const Usage usage = UsageOf(segment);
+    stats.dead_bytes += usage.dead_bytes();
+    allowed_bytes += options_.dead_share * static_cast<double>(usage.bytes);
+  }
+  stats.debt_bytes =
+      stats.dead_bytes - std::min(stats.dead_bytes, static_cast<uint64_t>(allowed_bytes));
+  return stats;
+}
+
+}  // namespace slipstream::storage

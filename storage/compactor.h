@@ -1,0 +1,107 @@
+// Compactor: gets back the space of records that were replaced, one segment at a time.
+//
+// It copies what is current in the worst segment to the end of the log, notes in the manifest that
+// the segment is dropped, and removes its file; the order of these steps, and what a crash between
+// them leaves: docs/storage_format.md, "Compaction". Which record is current, and how its copy
+// comes into use, is the engine's to say.
+#ifndef SLIPSTREAM_STORAGE_COMPACTOR_H_
+#define SLIPSTREAM_STORAGE_COMPACTOR_H_
+
+#include <atomic>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/optional.h"
+#include "storage/file_system.h"
+#include "storage/keydir_shard.h"
+#include "storage/log.h"
+#include "storage/log_segment.h"
+#include "storage/manifest.h"
+#include "storage/record.h"
+#include "storage/segment_reader.h"
+#include "storage/segment_table.h"
+
+namespace slipstream::storage {
+
+struct CompactorOptions {
+  double dead_share = 0;    // As Options::compaction_dead_share.
+  uint64_t step_bytes = 0;  // As Options::compaction_step_bytes.
+};
+
+struct CompactionStats {
+  uint64_t dead_bytes = 0;  // Of sealed segments: all bytes that are no current record's.
+  uint64_t debt_bytes = 0;  // Of those, more than the dead share allows: to be freed.
+  uint64_t compacted_segment_count = 0;  // In this life.
+  uint64_t failed_segment_count = 0;     // Not compacted, as they fail their checks.
+};
+
+// Thread-safe.
+class Compactor {
+ public:
+  // What the engine does for compaction. Called from Step alone, under no lock of the log.
+  class Records {
+   public:
+    // If `record`, which stands at `from`, is the current one of its key: appends a copy of it and
+    // makes that the current one. Returns whether it was. DATA_LOSS if it is current but known to
+    // be damaged; FAILED_PRECONDITION if no segment can hold it; others as Log::EnsureRoom.
+    virtual absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) = 0;
+    // Returns a manifest without gaps that says what was given so far.
+    virtual Manifest Floor() = 0;
+
+   protected:
+    ~Records() = default;
+  };
+
+  // All must outlive this, and the table be up to date. `gaps` are those of the manifest on disk.
+  Compactor(FileSystem* fs, absl::string_view directory, const CompactorOptions& options, Log* log,
+            SegmentTable* table, Records* records, std::vector<SegmentGap> gaps);
+  Compactor(const Compactor&) = delete;
+  Compactor& operator=(const Compactor&) = delete;
+
+  // One bounded step: copies some, or drops a segment. Returns whether there may be more to do now.
+  // RESOURCE_EXHAUSTED if there is no space to go on, UNAVAILABLE: the next call tries again,
+  // unless the log has failed.
+  absl::StatusOr<bool> Step() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  CompactionStats stats() const;
+
+ private:
+  struct Usage;
+
+  Usage UsageOf(const SealedSegment& segment) const;
+  absl::optional<SealedSegment> Pick() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status MakeSpare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<bool> CopySome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Drop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Decide(const Manifest& manifest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t LiveBytes(const SealedSegment& segment) const;
+  void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  FileSystem* const fs_;
+  const std::string directory_;
+  const CompactorOptions options_;
+  Log* const log_;
+  SegmentTable* const table_;
+  Records* const records_;
+
+  // One step at a time; held during its I/O.
+  absl::Mutex mutex_;
+  std::vector<SegmentGap> gaps_ ABSL_GUARDED_BY(mutex_);
+  bool has_spare_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::optional<SegmentReader> victim_ ABSL_GUARDED_BY(mutex_);  // Being copied, or copied.
+  std::set<uint64_t> failed_ ABSL_GUARDED_BY(mutex_);             // Numbers of segments.
+
+  std::atomic<uint64_t> compacted_segment_count_{0};
+  std::atomic<uint64_t> failed_segment_count_{0};
+};
+
+}  // namespace slipstream::storage
+
+#endif  // SLIPSTREAM_STORAGE_COMPACTOR_H_
