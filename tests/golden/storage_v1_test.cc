@@ -25,6 +25,7 @@
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
+#include "storage/manifest.h"
 #include "storage/memory_file_system.h"
 #include "storage/options.h"
 #include "storage/recovery_report.h"
@@ -37,7 +38,12 @@ constexpr absl::string_view kGolden = "tests/golden/storage_v1";
 // A value of each codec. Made from docs/storage_format.md by other code than the engine's; written
 // anew they may differ, as the libraries are free to compress better.
 constexpr absl::string_view kGoldenCodecs = "tests/golden/storage_v1_codecs";
+// What compaction left of ten segments: a manifest, and the segments that are in use.
+constexpr absl::string_view kGoldenCompacted = "tests/golden/storage_v1_compacted";
 const char* const kNames[] = {"0000000000000001.log", "0000000000000002.log", "identity"};
+
+const char* const kCompactedNames[] = {"000000000000000b.log", "000000000000000c.log", "identity",
+                                       "manifest"};
 
 absl::Time Now() { return absl::FromUnixSeconds(1'700'000'000); }
 
@@ -136,6 +142,74 @@ TEST(StorageV1Test, GoldenFilesWithCompressedValuesAreRead) {
     ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get(key, Now()));
     EXPECT_EQ(read.value, value) << key;
   }
+}
+
+// Writes the store of kGoldenCompacted. Which segments compaction chooses is no part of the format.
+void WriteCompactedStore(MemoryFileSystem& fs) {
+  base::Random rng(2026);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  ASSERT_OK(engine->Write({Mutation{.key = "hello", .value = "world"}}, Atomicity::kEach, Now()));
+  ASSERT_OK(
+      engine->Write({Mutation{.key = "left", .value = "1"}, Mutation{.key = "right", .value = "2"}},
+                    Atomicity::kAll, Now()));
+  ASSERT_OK(engine->Write({Mutation{.kind = Mutation::Kind::kDelete, .key = "gone"}},
+                          Atomicity::kEach, Now()));
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_OK(engine->Write({Mutation{.key = "again", .value = absl::StrCat("and again ", i)}},
+                            Atomicity::kEach, Now()));
+    Sync(*engine);
+  }
+  bool more = true;
+  while (more) {
+    ASSERT_OK_AND_ASSIGN(more, engine->Maintain());
+  }
+  ASSERT_OK(engine->Close());
+}
+
+void CheckCompactedStore(MemoryFileSystem& fs) {
+  base::Random rng(1);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  EXPECT_TRUE(engine->recovery_report().clean);
+  EXPECT_FALSE(engine->recovery_report().manifest_damaged);
+  EXPECT_TRUE(engine->recovery_report().damaged.empty());
+  for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{
+           {"hello", "world"}, {"left", "1"}, {"right", "2"}, {"again", "and again 29"}}) {
+    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get(key, Now()));
+    EXPECT_EQ(read.value, value) << key;
+  }
+  ASSERT_OK_AND_ASSIGN(const Record gone, engine->GetRecord(base::KeyIdOf("gone"), nullptr));
+  EXPECT_TRUE(gone.tombstone);
+  EXPECT_EQ(engine->stats().tombstone_count, 1u);
+}
+
+TEST(StorageV1Test, GoldenFilesOfACompactedStoreAreRead) {
+  MemoryFileSystem fs;
+  for (const char* name : kCompactedNames) {
+    fs.Install(JoinPath(kDirectory, name), ReadGolden(name, kGoldenCompacted));
+  }
+  const std::string bytes = ReadGolden("manifest", kGoldenCompacted);
+  ASSERT_OK_AND_ASSIGN(const Manifest manifest, DecodeManifest(bytes));
+  EXPECT_TRUE(EncodeManifest(manifest) == bytes);
+  ASSERT_EQ(manifest.gaps.size(), 1u);
+  EXPECT_EQ(manifest.gaps[0].first_number, 1u);
+  EXPECT_EQ(manifest.gaps[0].last_number, 10u);
+  CheckCompactedStore(fs);
+}
+
+TEST(StorageV1Test, WriterStillProducesACompactedStore) {
+  MemoryFileSystem fs;
+  WriteCompactedStore(fs);
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, fs.ListDirectory(kDirectory));
+  if (const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR"); outputs != nullptr) {
+    for (const std::string& name : names) {
+      std::ofstream(absl::StrCat(outputs, "/compacted_", name), std::ios::binary)
+          << fs.Contents(JoinPath(kDirectory, name));
+    }
+  }
+  ASSERT_OK(ReadManifest(&fs, kDirectory));
+  CheckCompactedStore(fs);
 }
 
 TEST(StorageV1Test, WriterStillProducesTheGoldenFiles) {
