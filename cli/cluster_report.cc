@@ -61,6 +61,25 @@ std::string DescribeValues(const v1::StatusResponse& status) {
   return text;
 }
 
+// "8 MiB dead, 1 MiB to be freed, 3 segments compacted, write amplification 1.25"
+std::string DescribeSpace(const v1::StatusResponse& status) {
+  std::string text = absl::StrCat(
+      FormatBytes(status.dead_bytes()), " dead, ", FormatBytes(status.compaction_debt_bytes()),
+      " to be freed, ", FormatCount(status.compacted_segment_count(), "segment", "segments"),
+      " compacted");
+  if (status.failed_segment_count() > 0) {
+    absl::StrAppend(&text, ", ", FormatCount(status.failed_segment_count()),
+                    " left alone as damaged");
+  }
+  if (status.appended_bytes() > 0) {
+    const double amplification =
+        static_cast<double>(status.appended_bytes() + status.copied_bytes()) /
+        static_cast<double>(status.appended_bytes());
+    absl::StrAppendFormat(&text, ", write amplification %.2f", amplification);
+  }
+  return text;
+}
+
 std::string DescribeClock(base::Hlc hlc) {
   const absl::Time time = base::TimeFromHlc(hlc);
   return absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M:%E3S UTC", time, absl::UTCTimeZone()),
@@ -169,6 +188,7 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"log", DescribeLog(status)});
   table.AddRow({"io", Escape(status.io_path())});
   table.AddRow({"values", DescribeValues(status)});
+  table.AddRow({"space", DescribeSpace(status)});
   table.AddRow({"sync", Escape(status.sync_policy())});
   table.AddRow({"memory", absl::StrCat("KeyDir ", FormatBytes(status.keydir_bytes()),
                                        ", Merkle tree ", FormatBytes(status.tree_bytes()),
@@ -224,6 +244,12 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["program_version"] = status.program_version();
   json["raw_value_bytes"] = status.raw_value_bytes();
   json["stored_value_bytes"] = status.stored_value_bytes();
+  json["dead_bytes"] = status.dead_bytes();
+  json["compaction_debt_bytes"] = status.compaction_debt_bytes();
+  json["compacted_segment_count"] = status.compacted_segment_count();
+  json["failed_segment_count"] = status.failed_segment_count();
+  json["appended_bytes"] = status.appended_bytes();
+  json["copied_bytes"] = status.copied_bytes();
   return json;
 }
 

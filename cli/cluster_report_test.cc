@@ -77,6 +77,11 @@ v1::StatusResponse SomeStatus() {
   status.set_program_version("0.1.0");
   status.set_raw_value_bytes(3 << 20);
   status.set_stored_value_bytes(1 << 20);
+  status.set_dead_bytes(8 << 20);
+  status.set_compaction_debt_bytes(1 << 20);
+  status.set_compacted_segment_count(3);
+  status.set_appended_bytes(400);
+  status.set_copied_bytes(100);
   return status;
 }
 
@@ -90,6 +95,8 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "log       2 segments, 64 MiB; LSN 1,000 written, 999 durable\n"
             "io        buffered (tmpfs is memory)\n"
             "values    3 MiB written as 1 MiB (33 %)\n"
+            "space     8 MiB dead, 1 MiB to be freed, 3 segments compacted, write amplification "
+            "1.25\n"
             "sync      always\n"
             "memory    KeyDir 1 MiB, Merkle tree 1.5 KiB, value cache 3 MiB\n"
             "cache     2,000 hits, 1 miss\n"
@@ -109,12 +116,16 @@ TEST(ClusterReportTest, ShowsWhatIsWrongOnlyWhenItIs) {
   status.mutable_repair()->set_held_back_record_count(5);
   status.set_raw_value_bytes(0);
   status.set_stored_value_bytes(0);
+  status.set_failed_segment_count(2);
+  status.set_appended_bytes(0);
   status.add_recovery("cut a torn tail");
   status.add_recovery("read 3 segments");
   const std::string table = StatusTable(status);
   EXPECT_THAT(table, HasSubstr("12,345, and 1 deleted, 3 damaged\n"));
   EXPECT_THAT(table, HasSubstr("2 sessions and 4 failed, 7 round trips"));
   EXPECT_THAT(table, HasSubstr("values    0 B written as 0 B\n"));
+  EXPECT_THAT(table, HasSubstr("space     8 MiB dead, 1 MiB to be freed, 3 segments compacted, "
+                               "2 left alone as damaged\n"));
   EXPECT_THAT(table, HasSubstr("held back 5 from the future\n"));
   EXPECT_THAT(table, HasSubstr("recovery  cut a torn tail\n          read 3 segments\n"));
 }

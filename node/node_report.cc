@@ -104,6 +104,12 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_program_version(std::string(base::kProgramVersion));
   message.set_raw_value_bytes(stats.raw_value_bytes);
   message.set_stored_value_bytes(stats.stored_value_bytes);
+  message.set_dead_bytes(stats.dead_bytes);
+  message.set_compaction_debt_bytes(stats.compaction_debt_bytes);
+  message.set_compacted_segment_count(stats.compacted_segment_count);
+  message.set_failed_segment_count(stats.failed_segment_count);
+  message.set_appended_bytes(stats.appended_bytes);
+  message.set_copied_bytes(stats.copied_bytes);
   return message;
 }
 
@@ -141,6 +147,10 @@ std::vector<std::string> RecoveryInWords(const storage::RecoveryReport& report) 
     sentences.push_back(absl::StrFormat(
         "a torn tail was cut at segment %d, byte %d: what stood there was never acknowledged (%s)",
         report.tail_segment_number, report.tail_offset, report.tail_cause));
+  }
+  if (report.manifest_damaged) {
+    sentences.push_back(
+        "the manifest was damaged: what compaction had dropped is counted as lost below");
   }
   for (const storage::DamagedRange& range : report.damaged) sentences.push_back(InWords(range));
   if (report.new_actor && !report.created) {
