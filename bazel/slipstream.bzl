@@ -1,7 +1,7 @@
 """Every rule of the project, so that flags and features are set in one place."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
-load("@system_libraries//:flags.bzl", "DEFINES", "LINKOPTS")
+load("@system_libraries//:flags.bzl", "DEFINES", "LINKOPTS", "MISSING")
 
 # A target may include only headers of the targets that it names in deps.
 _FEATURES = ["layering_check"]
@@ -135,8 +135,20 @@ def slipstream_proto_library(name, src, deps = [], visibility = []):
 
 def slipstream_system_library(name, linkopts = [], **kwargs):
     """A library of the system's; system_libraries.bzl says which pkg-config modules it is."""
+    hdrs = []
+    if name in MISSING:
+        # Whoever compiles against the library waits for this, and fails with what it says.
+        hdrs = [name + "_is_missing"]
+        native.genrule(
+            name = hdrs[0],
+            testonly = kwargs.get("testonly", False),
+            outs = [name + "_is_missing.h"],
+            cmd = "echo '%s is not installed: run tools/setup.sh' >&2; exit 1" % name,
+            tags = ["manual"],
+        )
     cc_library(
         name = name,
+        hdrs = hdrs,
         defines = DEFINES.get(name, []),
         linkopts = linkopts + LINKOPTS.get(name, []),
         **kwargs

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh [--build-only]: installs what the build and the tests need and is not there yet, from
-# Debian 12's packages and from npm; with --build-only, nothing from npm. Needs root only when a
-# Debian package is missing.
+# Debian 12's packages and from npm; with --build-only, nothing from npm and no other database, so
+# all but the comparing benchmarks can be built. Needs root only when a Debian package is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -27,8 +27,11 @@ packages=(
   clang-format-14 clang-tidy-14 shellcheck
   python3 python3-grpc-tools python3-grpcio python3-protobuf
 )
-# A machine may have its own Node.js, which Debian's would not improve.
 if [[ $build_only == false ]]; then
+  # What tests/bench compares with. Not redis-server, which would start a service: redis-tools holds
+  # the same program under the name redis-check-rdb.
+  packages+=(fio libleveldb-dev liblmdb-dev libtkrzw-dev redis-tools)
+  # A machine may have its own Node.js, which Debian's would not improve.
   command -v node >/dev/null || packages+=(nodejs)
   command -v npm >/dev/null || packages+=(npm ca-certificates)
 fi
@@ -52,6 +55,12 @@ if [[ ${#missing[@]} -gt 0 ]]; then
 fi
 
 [[ $build_only == false ]] || exit 0
+
+# Bazel lists the system's headers once for each output base, for layering_check: one that is there
+# already does not know the new ones.
+if [[ ${#missing[@]} -gt 0 && -e bazel-out ]]; then
+  bazel sync --configure
+fi
 
 # buf, which lints the API, and the client in JavaScript.
 for folder in tools/buf tests/integration/node_client; do

@@ -37,6 +37,21 @@ _LIBRARIES = {
     "zstd": ["libzstd"],
 }
 
+# What only tests/bench needs, to compare with: `tools/setup.sh --build-only` does not install it,
+# so that nothing else needs it. Where it is missing, its target in //bazel/deps fails to build.
+_OPTIONAL_LIBRARIES = {
+    "lmdb": ["lmdb"],
+    "tkrzw": ["tkrzw"],
+}
+
+# Likewise, where Debian's package tells pkg-config nothing: a header that shows it is there.
+_OPTIONAL_HEADERS = {
+    "leveldb": "/usr/include/leveldb/db.h",
+}
+
+def _is_installed(ctx, modules):
+    return ctx.execute(["pkg-config", "--exists"] + modules).return_code == 0
+
 def _pkg_config(ctx, flag, modules):
     result = ctx.execute(["pkg-config", flag] + modules)
     if result.return_code != 0:
@@ -46,7 +61,19 @@ def _pkg_config(ctx, flag, modules):
 def _system_libraries_impl(ctx):
     linkopts = {}
     defines = {}
-    for library, modules in ctx.attr.libraries.items():
+    missing = []
+    libraries = dict(ctx.attr.libraries)
+    for library, modules in ctx.attr.optional_libraries.items():
+        if _is_installed(ctx, modules):
+            libraries[library] = modules
+        else:
+            missing.append(library)
+    for library, header in ctx.attr.optional_headers.items():
+        if ctx.path(header).exists:
+            linkopts[library] = ["-l" + library]
+        else:
+            missing.append(library)
+    for library, modules in libraries.items():
         libs = [flag.strip() for flag in _pkg_config(ctx, "--libs", modules)]
         cflags = [flag.strip() for flag in _pkg_config(ctx, "--cflags-only-other", modules)]
 
@@ -56,14 +83,26 @@ def _system_libraries_impl(ctx):
         )
         defines[library] = [flag[len("-D"):] for flag in cflags if flag.startswith("-D")]
     ctx.file("BUILD.bazel", "")
-    ctx.file("flags.bzl", "LINKOPTS = %r\n\nDEFINES = %r\n" % (linkopts, defines))
+    ctx.file(
+        "flags.bzl",
+        "LINKOPTS = %r\n\nDEFINES = %r\n\nMISSING = %r\n" % (linkopts, defines, missing),
+    )
 
 _system_libraries = repository_rule(
     implementation = _system_libraries_impl,
-    attrs = {"libraries": attr.string_list_dict(mandatory = True)},
+    attrs = {
+        "libraries": attr.string_list_dict(mandatory = True),
+        "optional_headers": attr.string_dict(mandatory = True),
+        "optional_libraries": attr.string_list_dict(mandatory = True),
+    },
     configure = True,
     local = True,
 )
 
 def system_libraries(name):
-    _system_libraries(name = name, libraries = _LIBRARIES)
+    _system_libraries(
+        name = name,
+        libraries = _LIBRARIES,
+        optional_headers = _OPTIONAL_HEADERS,
+        optional_libraries = _OPTIONAL_LIBRARIES,
+    )
