@@ -1,0 +1,249 @@
+#include "tests/bench/engine/slipstream.h"
+
+#include <cstddef>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/digest.h"
+#include "base/key_id.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "merkle/leaf.h"
+#include "merkle/leaf_source.h"
+#include "merkle/tree.h"
+#include "node/commit_queue.h"
+#include "node/real_clock.h"
+#include "storage/engine.h"
+#include "storage/entry.h"
+#include "storage/options.h"
+#include "storage/posix_file_system.h"
+
+namespace slipstream::bench {
+namespace {
+
+// As node::MaintenanceOptions.
+constexpr absl::Duration kMaintenancePeriod = absl::Milliseconds(50);
+constexpr size_t kMaintenanceStepsMax = 8;
+constexpr size_t kMaintenanceBucketsMax = 256;
+// The machine's cores: who wants the root at once hashes on all of them.
+constexpr size_t kSettlingThreads = 2;
+
+// The one place where the engine is told its memory limit.
+absl::Status LimitMemory(uint64_t memory_limit_bytes, storage::Options& /*options*/) {
+  if (memory_limit_bytes == 0) return absl::OkStatus();
+  return absl::UnimplementedError("it has no memory limit, so no key is ever cold");
+}
+
+absl::StatusOr<storage::Options> StorageOptionsFor(const EngineOptions& options) {
+  storage::Options result;
+  result.sync = options.durability == Durability::kEveryPut ? storage::SyncPolicy::kAlways
+                                                            : storage::SyncPolicy::kNone;
+  result.value_cache_bytes = options.cache_bytes;
+  SLIP_RETURN_IF_ERROR(LimitMemory(options.memory_limit_bytes, result));
+  return result;
+}
+
+// Joins engine and tree as node::ReplicaStore does, and gives them the two owners that they have in
+// the daemon: the commit queue itself, which flushes, and a thread for background steps.
+class Slipstream final : public EngineUnderTest,
+                         public storage::ChangeObserver,
+                         public merkle::LeafSource {
+ public:
+  explicit Slipstream(const EngineOptions& options)
+      : keeps_tree_(options.keeps_tree),
+        waits_(options.durability == Durability::kEveryPut),
+        tree_(this) {}
+  ~Slipstream() override { StopOwners(); }
+
+  absl::Status Open(const EngineOptions& options) {
+    SLIP_ASSIGN_OR_RETURN(const storage::Options storage, StorageOptionsFor(options));
+    SLIP_ASSIGN_OR_RETURN(
+        engine_, storage::Engine::Open(&fs_, options.directory + "/data", storage, &rng_, this));
+    commits_ = std::make_unique<node::CommitQueue>(
+        engine_.get(), node::CommitOptions{.sync = storage.sync},
+        [](const absl::Status&) { /* The engine's status, which all calls return from now on. */ });
+    maintenance_ = std::thread([this] { Maintain(); });
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<EngineSession> NewSession() override;
+
+  absl::Status Write(absl::Span<const storage::Mutation> mutations) {
+    SLIP_ASSIGN_OR_RETURN(const storage::WriteResult written,
+                          engine_->Write(mutations, storage::Atomicity::kEach, node::WallNow()));
+    size_t bytes = 0;
+    for (const storage::Mutation& mutation : mutations) {
+      bytes += mutation.key.size() + mutation.value.size();
+    }
+    commits_->NoteAppended(bytes);
+    return waits_ ? WaitForDisk(written.lsn) : absl::OkStatus();
+  }
+
+  absl::Status Settle() override {
+    SLIP_RETURN_IF_ERROR(
+        engine_
+            ->Flush(waits_ ? storage::Engine::FlushMode::kSync : storage::Engine::FlushMode::kWrite)
+            .status());
+    SettleTree();
+    return absl::OkStatus();
+  }
+
+  absl::Status Compact() override {
+    bool more = true;
+    while (more) {
+      SLIP_ASSIGN_OR_RETURN(more, engine_->Maintain());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SetCompaction(bool /*is_on*/) override {
+    return absl::UnimplementedError("it does not compact yet");
+  }
+
+  absl::Status Close() override {
+    StopOwners();
+    return engine_->Close();
+  }
+
+  EngineFigures figures() override {
+    const storage::EngineStats stats = engine_->stats();
+    return {.reads_are_direct = stats.io_path.direct,
+            .index_bytes = stats.keydir_bytes + (keeps_tree_ ? tree_.memory_bytes() : 0),
+            .cache_hit_count = stats.value_cache_hit_count};
+  }
+
+  std::string Root() override {
+    if (!keeps_tree_) return "";
+    SettleTree();
+    return base::ToHex(tree_.Root());
+  }
+
+  storage::Engine& engine() { return *engine_; }
+
+  void OnChange(const base::KeyId& key_id) override {
+    if (keeps_tree_) tree_.MarkDirty(key_id);
+  }
+
+  void VisitLeaves(const base::KeyRange& range,
+                   absl::FunctionRef<bool(const merkle::Leaf&)> visit) const override {
+    engine_->VisitEntries(range, [&visit](const storage::Entry& entry) {
+      if (entry.tombstone) return true;
+      return visit({.key_id = entry.key_id,
+                    .version = entry.version,
+                    .expires_at_ms = entry.expires_at_ms,
+                    .value_digest = entry.value_digest});
+    });
+  }
+
+ private:
+  // Group commit: the queue's thread syncs for all who wait.
+  absl::Status WaitForDisk(storage::Lsn lsn) {
+    absl::Notification is_done;
+    absl::Status outcome;
+    commits_->RunWhenDurable(lsn, [&is_done, &outcome](const absl::Status& status) {
+      outcome = status;
+      is_done.Notify();
+    });
+    is_done.WaitForNotification();
+    return outcome;
+  }
+
+  void SettleTree() {
+    if (!keeps_tree_) return;
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < kSettlingThreads; ++i) {
+      threads.emplace_back([this] {
+        while (tree_.Settle(kMaintenanceBucketsMax)) {
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    tree_.Root();
+  }
+
+  void Maintain() ABSL_LOCKS_EXCLUDED(mutex_) {
+    while (true) {
+      {
+        absl::MutexLock lock(&mutex_);
+        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kMaintenancePeriod)) return;
+      }
+      for (size_t step = 0; step < kMaintenanceStepsMax; ++step) {
+        const absl::StatusOr<bool> more = engine_->Maintain();
+        if (!more.ok() || !*more) break;
+      }
+      if (keeps_tree_) tree_.Settle(kMaintenanceBucketsMax);
+    }
+  }
+
+  void StopOwners() ABSL_LOCKS_EXCLUDED(mutex_) {
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    if (maintenance_.joinable()) maintenance_.join();
+    if (commits_ != nullptr) commits_->Stop();
+  }
+
+  const bool keeps_tree_;
+  const bool waits_;  // A put for the disk.
+  storage::PosixFileSystem fs_;
+  base::Random rng_{1};
+  merkle::Tree tree_;  // Hears from the engine, so it is there before and after it.
+  std::unique_ptr<storage::Engine> engine_;
+  std::unique_ptr<node::CommitQueue> commits_;
+  absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread maintenance_;
+};
+
+class SlipstreamSession final : public EngineSession {
+ public:
+  explicit SlipstreamSession(Slipstream* slipstream) : slipstream_(slipstream) {}
+
+  absl::Status Put(absl::string_view key, absl::string_view value) override {
+    const storage::Mutation mutation{.key = key, .value = value};
+    return slipstream_->Write(absl::MakeConstSpan(&mutation, 1));
+  }
+
+  absl::StatusOr<absl::string_view> Get(absl::string_view key) override {
+    SLIP_ASSIGN_OR_RETURN(read_, slipstream_->engine().Get(key, node::WallNow()));
+    if (!read_.found) return absl::NotFoundError("no such key");
+    return read_.value;
+  }
+
+  absl::Status PutMany(absl::Span<const KeyValue> pairs) override {
+    mutations_.clear();
+    for (const KeyValue& pair : pairs) {
+      mutations_.push_back({.key = pair.key, .value = pair.value});
+    }
+    return slipstream_->Write(mutations_);
+  }
+
+ private:
+  Slipstream* const slipstream_;
+  storage::ReadResult read_;
+  std::vector<storage::Mutation> mutations_;
+};
+
+std::unique_ptr<EngineSession> Slipstream::NewSession() {
+  return std::make_unique<SlipstreamSession>(this);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EngineUnderTest>> OpenSlipstream(const EngineOptions& options) {
+  auto slipstream = std::make_unique<Slipstream>(options);
+  SLIP_RETURN_IF_ERROR(slipstream->Open(options));
+  return slipstream;
+}
+
+}  // namespace slipstream::bench
