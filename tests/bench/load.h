@@ -17,8 +17,8 @@ struct LoadOptions {
   std::string address;
   LoadKind kind = LoadKind::kPut;
   size_t operations = 0;       // In all.
-  size_t in_flight = 1;        // Calls (unary) or groups (pipeline) under way.
-  size_t group_size = 64;      // Operations in a group; pipeline only.
+  size_t in_flight = 1;        // Calls (unary), groups (pipeline) or connections (Redis) under way.
+  size_t group_size = 64;      // Operations in a group; not of unary calls.
   size_t key_count = 100'000;  // Keys are 16 bytes, drawn uniformly from so many.
   size_t value_bytes = 100;    // A function of the key.
   bool verifies = true;        // Compares what a get returns with what a put stored.
@@ -26,6 +26,7 @@ struct LoadOptions {
 
 struct LoadResult {
   double operations_per_second = 0;
+  double seconds = 0;
   double p50_us = 0;  // Of a call or a group.
   double p99_us = 0;
   double p999_us = 0;
@@ -37,6 +38,10 @@ absl::StatusOr<LoadResult> RunUnaryLoad(const LoadOptions& options);
 // Sends groups on one Pipeline stream. For kPut and an operation count that is a multiple of the
 // key count, every key is written.
 absl::StatusOr<LoadResult> RunPipelineLoad(const LoadOptions& options);
+
+// Sends commands to a Redis server, `group_size` at a time on each of `in_flight` connections, the
+// next ones when the last is answered. As for the keys, see RunPipelineLoad.
+absl::StatusOr<LoadResult> RunRedisLoad(const LoadOptions& options);
 
 // The 16 bytes of key number `index` and the value that is stored under it.
 std::string KeyOf(size_t index);

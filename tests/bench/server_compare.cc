@@ -1,4 +1,5 @@
-// server_compare: what the daemon does through gRPC, against an empty echo on the same machine.
+// server_compare: what the daemon does through gRPC, against an empty echo and Redis on the same
+// machine.
 //
 //   bazel run --config=opt //tests/bench:server_compare [-- --rounds=3 --scale=1 --json=FILE]
 //
@@ -6,28 +7,27 @@
 // workload with the same client code; what is printed are the medians of the rounds. Nothing else
 // should run on the machine. Client and server share its cores.
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
-#include "base/check.h"
-#include "nlohmann/json.hpp"
+#include "base/status_macros.h"
+#include "tests/bench/bars.h"
 #include "tests/bench/child_process.h"
 #include "tests/bench/load.h"
+#include "tests/bench/redis_server.h"
+#include "tests/bench/result_row.h"
+#include "tests/bench/temporary_directory.h"
+#include "tests/bench/user_path.h"
 
 namespace slipstream::bench {
 namespace {
@@ -41,56 +41,17 @@ struct Flags {
   double scale = 1;
 };
 
-struct Row {
-  std::string workload;
-  std::string engine;
-  bool operator<(const Row& other) const {
-    return workload != other.workload ? workload < other.workload : engine < other.engine;
-  }
-};
-
-using Results = std::map<Row, std::vector<LoadResult>>;
-
-// A directory that is removed with all it holds.
-class TemporaryDirectory {
- public:
-  explicit TemporaryDirectory(const std::string& parent) : path_(parent + "/slipstream-XXXXXX") {
-    SLIP_CHECK(mkdtemp(path_.data()) != nullptr);
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-LoadResult Must(absl::StatusOr<LoadResult> result, const Row& row) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "server_compare: %s %s: %s\n", row.workload.c_str(), row.engine.c_str(),
-                 result.status().ToString().c_str());
-    exit(1);
-  }
-  return *result;
-}
-
-std::unique_ptr<ChildProcess> MustStart(std::vector<std::string> arguments) {
-  absl::StatusOr<std::unique_ptr<ChildProcess>> child = ChildProcess::Start(std::move(arguments));
-  if (!child.ok()) {
-    std::fprintf(stderr, "server_compare: %s\n", child.status().ToString().c_str());
-    exit(1);
-  }
-  return *std::move(child);
-}
-
 class Comparison {
  public:
   explicit Comparison(const Flags& flags) : flags_(flags) {}
 
-  Results Run() {
+  absl::StatusOr<Results> Run() {
     for (size_t round = 0; round < flags_.rounds; ++round) {
-      RunEcho();
-      RunDaemon("interval:100");
-      RunDaemon("always");
+      SLIP_RETURN_IF_ERROR(RunEcho());
+      SLIP_RETURN_IF_ERROR(RunDaemonWithInterval());
+      SLIP_RETURN_IF_ERROR(RunDaemonWithSync());
+      SLIP_RETURN_IF_ERROR(RunRedisWithInterval());
+      SLIP_RETURN_IF_ERROR(RunRedisWithSync());
     }
     return std::move(results_);
   }
@@ -100,127 +61,159 @@ class Comparison {
     return std::max<size_t>(1, static_cast<size_t>(static_cast<double>(count) * flags_.scale));
   }
 
-  void Unary(const std::string& workload, const std::string& engine, LoadOptions options) {
-    const Row row{.workload = workload, .engine = engine};
-    results_[row].push_back(Must(RunUnaryLoad(options), row));
-  }
+  using Load = absl::StatusOr<LoadResult> (*)(const LoadOptions&);
 
-  void Pipeline(const std::string& workload, const std::string& engine, LoadOptions options) {
-    const Row row{.workload = workload, .engine = engine};
-    results_[row].push_back(Must(RunPipelineLoad(options), row));
-  }
-
-  void RunEcho() {
-    const std::unique_ptr<ChildProcess> echo = MustStart({flags_.echo});
-    LoadOptions options{.address = echo->address(),
-                        .operations = Scaled(60'000),
-                        .in_flight = 128,
-                        .verifies = false};
-    Unary("unary_put", "echo", options);
-    options.kind = LoadKind::kGet;
-    Unary("unary_get", "echo", options);
-  }
-
-  void RunDaemon(const std::string& sync) {
-    const TemporaryDirectory directory(flags_.directory);
-    const std::unique_ptr<ChildProcess> daemon = MustStart(
-        {flags_.daemon, "--listen=127.0.0.1:0",
-         absl::StrCat("--data-dir=", directory.path(), "/data"), absl::StrCat("--sync=", sync)});
-    const LoadOptions pipeline{.address = daemon->address(),
-                               .operations = Scaled(1'000'000),
-                               .in_flight = 8,
-                               .key_count = Scaled(100'000)};
-    LoadOptions unary = pipeline;
-    if (sync == "always") {
-      unary.operations = Scaled(4'000);
-      unary.in_flight = 1;
-      Unary("unary_put_always_1", "slipstream", unary);
-      unary.operations = Scaled(40'000);
-      unary.in_flight = 64;
-      Unary("unary_put_always_64", "slipstream", unary);
-      Pipeline("pipeline_put_always", "slipstream", pipeline);
-      return;
+  absl::Status Measure(Load load, const std::string& workload, const std::string& engine,
+                       const LoadOptions& options) {
+    const absl::StatusOr<LoadResult> result = load(options);
+    if (!result.ok()) {
+      return absl::Status(result.status().code(),
+                          absl::StrCat(workload, " ", engine, ": ", result.status().message()));
     }
-    Pipeline("pipeline_put_interval", "slipstream", pipeline);
+    results_[{workload, engine}].push_back({.workload = workload,
+                                            .engine = engine,
+                                            .ops_per_s = result->operations_per_second,
+                                            .p50_us = result->p50_us,
+                                            .p99_us = result->p99_us,
+                                            .p999_us = result->p999_us,
+                                            .seconds = result->seconds});
+    return absl::OkStatus();
+  }
+
+  absl::Status Unary(const std::string& workload, const std::string& engine, LoadOptions options,
+                     LoadKind kind) {
+    options.kind = kind;
+    return Measure(RunUnaryLoad, workload, engine, options);
+  }
+
+  absl::Status Pipeline(const std::string& workload, LoadOptions options, LoadKind kind) {
+    options.kind = kind;
+    return Measure(RunPipelineLoad, workload, "slipstream", options);
+  }
+
+  absl::Status Redis(const std::string& workload, LoadOptions options, LoadKind kind) {
+    options.kind = kind;
+    return Measure(RunRedisLoad, workload, "redis", options);
+  }
+
+  absl::Status RunEcho() {
+    SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> echo,
+                          ChildProcess::Start({flags_.echo}));
+    const LoadOptions options{.address = echo->address(),
+                              .operations = Scaled(60'000),
+                              .in_flight = 128,
+                              .verifies = false};
+    SLIP_RETURN_IF_ERROR(Unary("unary_put", "echo", options, LoadKind::kPut));
+    return Unary("unary_get", "echo", options, LoadKind::kGet);
+  }
+
+  absl::StatusOr<std::unique_ptr<ChildProcess>> StartDaemon(const TemporaryDirectory& directory,
+                                                            const std::string& sync) {
+    return ChildProcess::Start({flags_.daemon, "--listen=127.0.0.1:0",
+                                absl::StrCat("--data-dir=", directory.path(), "/data"),
+                                absl::StrCat("--sync=", sync)});
+  }
+
+  LoadOptions PipelineOptions(const std::string& address) const {
+    return {.address = address,
+            .operations = Scaled(1'000'000),
+            .in_flight = 8,
+            .key_count = Scaled(100'000)};
+  }
+
+  // A sync each second, as Redis's "everysec".
+  absl::Status RunDaemonWithInterval() {
+    const TemporaryDirectory directory(flags_.directory);
+    SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> daemon,
+                          StartDaemon(directory, "interval:1000"));
+    const LoadOptions pipeline = PipelineOptions(daemon->address());
+    LoadOptions unary = pipeline;
     unary.operations = Scaled(60'000);
     unary.in_flight = 128;
-    Unary("unary_put", "slipstream", unary);
-    unary.kind = LoadKind::kGet;
-    Unary("unary_get", "slipstream", unary);
-    LoadOptions gets = pipeline;
-    gets.kind = LoadKind::kGet;
-    Pipeline("pipeline_get", "slipstream", gets);
+    SLIP_RETURN_IF_ERROR(Pipeline("pipeline_put_interval", pipeline, LoadKind::kPut));
+    SLIP_RETURN_IF_ERROR(Unary("unary_put", "slipstream", unary, LoadKind::kPut));
+    SLIP_RETURN_IF_ERROR(Unary("unary_get", "slipstream", unary, LoadKind::kGet));
+    return Pipeline("pipeline_get", pipeline, LoadKind::kGet);
+  }
+
+  absl::Status RunDaemonWithSync() {
+    const TemporaryDirectory directory(flags_.directory);
+    SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> daemon,
+                          StartDaemon(directory, "always"));
+    const LoadOptions pipeline = PipelineOptions(daemon->address());
+    LoadOptions unary = pipeline;
+    unary.operations = Scaled(4'000);
+    unary.in_flight = 1;
+    SLIP_RETURN_IF_ERROR(Unary("unary_put_always_1", "slipstream", unary, LoadKind::kPut));
+    unary.operations = Scaled(40'000);
+    unary.in_flight = 64;
+    SLIP_RETURN_IF_ERROR(Unary("unary_put_always_64", "slipstream", unary, LoadKind::kPut));
+    return Pipeline("pipeline_put_always", pipeline, LoadKind::kPut);
+  }
+
+  // As Redis's own benchmark program by default, 50 connections; each with 32 commands under way,
+  // that is three times as many as the groups of our stream hold.
+  LoadOptions RedisOptions(const RedisServer& redis) const {
+    LoadOptions options = PipelineOptions(redis.address);
+    options.in_flight = 50;
+    options.group_size = 32;
+    return options;
+  }
+
+  absl::Status RunRedisWithInterval() {
+    const TemporaryDirectory directory(flags_.directory);
+    SLIP_ASSIGN_OR_RETURN(const RedisServer redis, StartRedis(directory.path(), "everysec"));
+    const LoadOptions pipelined = RedisOptions(redis);
+    LoadOptions unary = pipelined;
+    unary.operations = Scaled(200'000);
+    unary.in_flight = 128;
+    unary.group_size = 1;
+    SLIP_RETURN_IF_ERROR(Redis("pipeline_put_interval", pipelined, LoadKind::kPut));
+    SLIP_RETURN_IF_ERROR(Redis("unary_put", unary, LoadKind::kPut));
+    SLIP_RETURN_IF_ERROR(Redis("unary_get", unary, LoadKind::kGet));
+    return Redis("pipeline_get", pipelined, LoadKind::kGet);
+  }
+
+  absl::Status RunRedisWithSync() {
+    const TemporaryDirectory directory(flags_.directory);
+    SLIP_ASSIGN_OR_RETURN(const RedisServer redis, StartRedis(directory.path(), "always"));
+    return Redis("pipeline_put_always", RedisOptions(redis), LoadKind::kPut);
   }
 
   const Flags flags_;
   Results results_;
 };
 
-// Returns the round with the median rate.
-LoadResult Median(std::vector<LoadResult> rounds) {
-  std::sort(rounds.begin(), rounds.end(), [](const LoadResult& a, const LoadResult& b) {
-    return a.operations_per_second < b.operations_per_second;
-  });
-  return rounds[rounds.size() / 2];
+Bar Ratio(const std::string& name, const RowField& numerator, const RowField& denominator,
+          double bar) {
+  return {.name = name, .numerator = numerator, .denominator = denominator, .bar = bar};
 }
 
-void Print(const Results& results) {
-  std::printf("%-22s %-10s %12s %10s %10s %10s\n", "workload", "engine", "ops/s", "p50 us",
-              "p99 us", "p99.9 us");
-  for (const auto& [row, rounds] : results) {
-    const LoadResult result = Median(rounds);
-    std::printf("%-22s %-10s %12.0f %10.0f %10.0f %10.0f\n", row.workload.c_str(),
-                row.engine.c_str(), result.operations_per_second, result.p50_us, result.p99_us,
-                result.p999_us);
+std::vector<Bar> ServerBars() {
+  const RowField unary_put = {.workload = "unary_put", .engine = "slipstream"};
+  const RowField unary_get = {.workload = "unary_get", .engine = "slipstream"};
+  std::vector<Bar> bars = {
+      Ratio("unary puts / empty echo", unary_put, {.workload = "unary_put", .engine = "echo"}, 0.9),
+      Ratio("unary gets / empty echo", unary_get, {.workload = "unary_get", .engine = "echo"}, 0.8),
+      Ratio("pipelined puts / unary puts",
+            {.workload = "pipeline_put_interval", .engine = "slipstream"}, unary_put, 10),
+      Ratio("pipelined gets / unary gets", {.workload = "pipeline_get", .engine = "slipstream"},
+            unary_get, 10),
+      Ratio("synced puts, 64 in flight / 1",
+            {.workload = "unary_put_always_64", .engine = "slipstream"},
+            {.workload = "unary_put_always_1", .engine = "slipstream"}, 10)};
+  for (const char* const workload :
+       {"pipeline_put_interval", "pipeline_put_always", "pipeline_get"}) {
+    bars.push_back(Ratio(absl::StrCat(workload, ": slipstream / redis pipelined by 32"),
+                         {.workload = workload, .engine = "slipstream"},
+                         {.workload = workload, .engine = "redis"}, 1.5));
   }
-}
-
-// Prints the median, over the rounds, of the ratio of two rows in the same round.
-void PrintRatio(const Results& results, const char* name, const Row& numerator,
-                const Row& denominator) {
-  const std::vector<LoadResult>& a = results.at(numerator);
-  const std::vector<LoadResult>& b = results.at(denominator);
-  std::vector<double> ratios;
-  for (size_t round = 0; round < a.size(); ++round) {
-    ratios.push_back(a[round].operations_per_second / b[round].operations_per_second);
-  }
-  std::sort(ratios.begin(), ratios.end());
-  std::printf("%-52s %6.2f  (%.2f to %.2f)\n", name, ratios[ratios.size() / 2], ratios.front(),
-              ratios.back());
-}
-
-void PrintRatios(const Results& results) {
-  PrintRatio(results, "unary puts / empty echo", {"unary_put", "slipstream"},
-             {"unary_put", "echo"});
-  PrintRatio(results, "unary gets / empty echo", {"unary_get", "slipstream"},
-             {"unary_get", "echo"});
-  PrintRatio(results, "pipelined puts / unary puts", {"pipeline_put_interval", "slipstream"},
-             {"unary_put", "slipstream"});
-  PrintRatio(results, "pipelined gets / unary gets", {"pipeline_get", "slipstream"},
-             {"unary_get", "slipstream"});
-  PrintRatio(results, "synced puts, 64 in flight / 1", {"unary_put_always_64", "slipstream"},
-             {"unary_put_always_1", "slipstream"});
-}
-
-bool WriteJson(const Results& results, const std::string& path) {
-  std::ofstream file(path);
-  for (const auto& [row, rounds] : results) {
-    const LoadResult result = Median(rounds);
-    file << nlohmann::ordered_json{{"workload", row.workload},
-                                   {"engine", row.engine},
-                                   {"ops_per_s", result.operations_per_second},
-                                   {"p50_us", result.p50_us},
-                                   {"p99_us", result.p99_us},
-                                   {"p999_us", result.p999_us}}
-                .dump()
-         << '\n';
-  }
-  return file.good();
+  return bars;
 }
 
 int Run(int argc, char** argv) {
   Flags flags;
-  CLI::App app("Measures slipstreamd against an empty gRPC echo.");
+  CLI::App app("Measures slipstreamd against an empty gRPC echo and Redis.");
   app.add_option("--rounds", flags.rounds, "Rounds to take the median of")
       ->check(CLI::Range(1, 99));
   app.add_option("--scale", flags.scale, "Factor on all operation counts");
@@ -229,10 +222,15 @@ int Run(int argc, char** argv) {
   app.add_option("--daemon", flags.daemon, "The slipstreamd to measure");
   app.add_option("--echo", flags.echo, "The echo server");
   CLI11_PARSE(app, argc, argv);
-  const Results results = Comparison(flags).Run();
-  Print(results);
-  PrintRatios(results);
-  if (!flags.json.empty() && !WriteJson(results, flags.json)) {
+  flags.directory = UserPath(flags.directory);
+  const absl::StatusOr<Results> results = Comparison(flags).Run();
+  if (!results.ok()) {
+    std::fprintf(stderr, "server_compare: %s\n", results.status().ToString().c_str());
+    return 1;
+  }
+  PrintTable(*results);
+  PrintBars(ServerBars(), *results);
+  if (!flags.json.empty() && !WriteJson(*results, UserPath(flags.json))) {
     std::fprintf(stderr, "server_compare: cannot write %s\n", flags.json.c_str());
     return 1;
   }

@@ -126,6 +126,7 @@ LoadResult Summarize(size_t operations, double seconds, std::vector<double> late
                                             static_cast<double>(latencies_us.size() - 1))];
   };
   return {.operations_per_second = static_cast<double>(operations) / seconds,
+          .seconds = seconds,
           .p50_us = percentile(0.5),
           .p99_us = percentile(0.99),
           .p999_us = percentile(0.999)};
