@@ -36,14 +36,17 @@ def slipstream_cc_test(name, size = "small", copts = [], deps = [], **kwargs):
     )
 
 def slipstream_cc_benchmark(name, copts = [], deps = [], tags = [], **kwargs):
-    """A Google Benchmark that ends in BENCHMARK_MAIN(); run it with `bazel run --config=opt`."""
+    """A Google Benchmark; main() comes with it. Run it with `bazel run --config=opt`."""
     cc_binary(
         name = name,
         testonly = True,
         copts = _COPTS + copts,
         features = _FEATURES,
         tags = tags + ["benchmark"],
-        deps = deps + ["//bazel/deps:benchmark"],
+        deps = deps + [
+            "//base/testing:benchmark_main",
+            "//bazel/deps:benchmark",
+        ],
         **kwargs
     )
 

@@ -98,5 +98,3 @@ BENCHMARK(BM_Session)
 
 }  // namespace
 }  // namespace slipstream::merkle
-
-BENCHMARK_MAIN();

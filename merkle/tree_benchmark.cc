@@ -76,5 +76,3 @@ BENCHMARK(BM_Prove)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace slipstream::merkle
-
-BENCHMARK_MAIN();

@@ -79,5 +79,3 @@ BENCHMARK(BM_Repair)->Arg(1)->Arg(10)->Arg(100)->Arg(1000)->Iterations(5)->Unit(
 
 }  // namespace
 }  // namespace slipstream::node
-
-BENCHMARK_MAIN();

@@ -151,5 +151,3 @@ BENCHMARK(BM_BytesPerKey)->Arg(1'000'000)->Iterations(1)->UseRealTime();
 
 }  // namespace
 }  // namespace slipstream::storage
-
-BENCHMARK_MAIN();

@@ -110,5 +110,3 @@ BENCHMARK(BM_MayContainAbsent);
 
 }  // namespace
 }  // namespace slipstream::storage
-
-BENCHMARK_MAIN();

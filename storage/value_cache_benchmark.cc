@@ -39,5 +39,3 @@ BENCHMARK(BM_FindOrInsert)->Args({100'000, 100})->Args({2'000'000, 100})->Thread
 
 }  // namespace
 }  // namespace slipstream::storage
-
-BENCHMARK_MAIN();
