@@ -14,6 +14,13 @@ KeyId KeyIdOf(absl::string_view key) {
   return id;
 }
 
+absl::optional<KeyId> Successor(KeyId id) {
+  for (auto byte = id.bytes.rbegin(); byte != id.bytes.rend(); ++byte) {
+    if (++*byte != 0) return id;
+  }
+  return absl::nullopt;
+}
+
 KeyPrefix MakePrefix(const KeyId& id, int bit_count) {
   SLIP_CHECK(bit_count >= 0);
   SLIP_CHECK(bit_count <= kKeyIdBits);

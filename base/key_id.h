@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 
 namespace slipstream::base {
 
@@ -34,6 +35,9 @@ struct KeyId {
 
 // Returns the key_id of `key`. Thread-safe.
 KeyId KeyIdOf(absl::string_view key);
+
+// Returns the key_id after `id`; nullopt after the greatest.
+absl::optional<KeyId> Successor(KeyId id);
 
 // A closed interval of key_ids: first <= id <= last. Never empty.
 struct KeyRange {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "base/digest.h"
 #include "base/random.h"
 #include "gtest/gtest.h"
@@ -30,6 +31,31 @@ TEST(KeyIdTest, CountsBitsFromTheHighestOfTheFirstByte) {
   EXPECT_EQ(id.bit(1), 0);
   EXPECT_EQ(id.bit(158), 0);
   EXPECT_EQ(id.bit(159), 1);
+}
+
+TEST(KeyIdTest, SuccessorIsTheNextOneInTheOrder) {
+  KeyId id;
+  id.bytes[19] = 0xfe;
+  KeyId expected;
+  expected.bytes[19] = 0xff;
+  EXPECT_EQ(Successor(id), expected);
+  // The carry goes as far as it has to.
+  id.bytes[19] = 0xff;
+  id.bytes[18] = 0xff;
+  expected = {};
+  expected.bytes[17] = 1;
+  EXPECT_EQ(Successor(id), expected);
+  // Behind all ids with a prefix stands the first with the next one.
+  for (int width = 1; width <= 8; ++width) {
+    for (uint32_t number = 0; number + 1 < uint32_t{1} << width; ++number) {
+      EXPECT_EQ(Successor(RangeOf(ExtendPrefix(KeyPrefix{}, number, width)).last),
+                RangeOf(ExtendPrefix(KeyPrefix{}, number + 1, width)).first);
+    }
+  }
+}
+
+TEST(KeyIdTest, TheGreatestHasNoSuccessor) {
+  EXPECT_EQ(Successor(RangeOf(KeyPrefix{}).last), absl::nullopt);
 }
 
 TEST(KeyPrefixTest, HoldsExactlyTheIdsOfItsRange) {

@@ -57,6 +57,23 @@ void DirtySet::Reset(int depth) {
   dirty_count_ = bucket_count;
 }
 
+void DirtySet::Restore(int depth, const std::vector<uint32_t>& buckets) {
+  Reset(depth);
+  absl::MutexLock lock(&mutex_);
+  std::fill(words_.begin(), words_.end(), 0);
+  for (const uint32_t bucket : buckets) words_[bucket / 64] |= uint64_t{1} << (bucket % 64);
+  dirty_count_ = buckets.size();
+}
+
+std::vector<bool> DirtySet::Dirty() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<bool> dirty(size_t{1} << depth_);
+  for (size_t bucket = 0; bucket < dirty.size(); ++bucket) {
+    dirty[bucket] = (words_[bucket / 64] >> (bucket % 64) & 1) != 0;
+  }
+  return dirty;
+}
+
 bool DirtySet::any() const {
   absl::MutexLock lock(&mutex_);
   return dirty_count_ != 0;

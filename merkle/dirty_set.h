@@ -36,6 +36,13 @@ class DirtySet {
   // Divides the shard into 2^depth buckets, all dirty: no mark made before can be lost by it.
   void Reset(int depth) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Divides the shard into 2^depth buckets, of which `buckets` are dirty and no others. Not beside
+  // Mark, whose marks it would lose.
+  void Restore(int depth, const std::vector<uint32_t>& buckets) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Returns for each bucket whether it is dirty.
+  std::vector<bool> Dirty() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   bool any() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Marks made so far. If two calls return the same, nothing was marked between them.

@@ -85,6 +85,54 @@ TEST(DirtySetTest, EveryMarkIsCountedAlsoOfADirtyBucket) {
   EXPECT_EQ(set.mark_count(), 2u);
 }
 
+TEST(DirtySetTest, RestoreMakesThoseDirtyAndNoOthers) {
+  for (const int depth : {0, 1, 6, 7, 10}) {
+    DirtySet set;
+    // What was there before does not matter.
+    set.Reset(3);
+    base::Random rng(static_cast<uint64_t>(depth));
+    std::set<uint32_t> dirty;
+    for (int i = 0; i < 20; ++i) {
+      if (!rng.OneIn(3)) dirty.insert(static_cast<uint32_t>(rng.Below(uint64_t{1} << depth)));
+    }
+    const std::vector<uint32_t> buckets(dirty.begin(), dirty.end());
+    const uint64_t mark_count = set.mark_count();
+    set.Restore(depth, buckets);
+    EXPECT_EQ(set.any(), !buckets.empty());
+    EXPECT_EQ(set.mark_count(), mark_count);
+    EXPECT_EQ(TakeAll(set, depth), buckets);
+    EXPECT_FALSE(set.any());
+  }
+}
+
+TEST(DirtySetTest, RestoreOfNoneIsClean) {
+  DirtySet set;
+  set.Reset(7);
+  set.Restore(5, {});
+  EXPECT_FALSE(set.any());
+  set.Mark(KeyIdIn(31, 5));
+  EXPECT_THAT(TakeAll(set, 5), ElementsAre(31));
+}
+
+TEST(DirtySetTest, DirtySaysWhatTakeWouldTakeAndTakesNothing) {
+  for (const int depth : {0, 1, 6, 9}) {
+    DirtySet set;
+    set.Restore(depth, {});
+    base::Random rng(static_cast<uint64_t>(depth));
+    std::vector<bool> expected(size_t{1} << depth);
+    for (int i = 0; i < 10; ++i) {
+      const auto bucket = static_cast<uint32_t>(rng.Below(uint64_t{1} << depth));
+      set.Mark(KeyIdIn(bucket, depth));
+      expected[bucket] = true;
+      EXPECT_EQ(set.Dirty(), expected);
+    }
+    std::vector<uint32_t> taken;
+    set.Take(0, 0, SIZE_MAX, taken);
+    expected[0] = false;
+    EXPECT_EQ(set.Dirty(), expected);
+  }
+}
+
 TEST(BucketOfTest, IsMadeOfTheBitsAfterTheFirstByte) {
   base::Random rng(1);
   for (int depth = 0; depth <= DirtySet::kDepthMax; ++depth) {

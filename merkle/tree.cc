@@ -81,6 +81,12 @@ absl::StatusOr<Tree::RootedProof> Tree::Prove(const base::KeyId& key_id) {
       base::kReasonTreeBusy);
 }
 
+std::string Tree::Save(uint8_t shard) const { return shards_[shard]->Save(); }
+
+absl::Status Tree::Load(uint8_t shard, absl::string_view saved) {
+  return shards_[shard]->Load(saved);
+}
+
 uint64_t Tree::leaf_count() const {
   uint64_t count = 0;
   for (const auto& shard : shards_) count += shard->leaf_count();

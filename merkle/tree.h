@@ -11,9 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/digest.h"
 #include "base/key_id.h"
 #include "merkle/leaf_source.h"
@@ -57,6 +60,14 @@ class Tree {
     Proof proof;
   };
   absl::StatusOr<RootedProof> Prove(const base::KeyId& key_id);
+
+  // Returns what is cached for `shard` with the marks of what is dirty, as bytes that Load of the
+  // same program version takes. Settles nothing.
+  std::string Save(uint8_t shard) const;
+
+  // Puts back what Save returned for `shard`: right if the entries are those of then, or are marked
+  // dirty afterwards. DATA_LOSS, changing nothing, if the bytes are not such.
+  absl::Status Load(uint8_t shard, absl::string_view saved);
 
   // Live entries as of the last settling.
   uint64_t leaf_count() const;

@@ -1,14 +1,24 @@
 #include "merkle/tree_shard.h"
 
+#include <cstring>
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/coding.h"
+#include "base/digest.h"
 
 namespace slipstream::merkle {
 namespace {
 
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+
+// A saved shard: its depth and 7 zero bytes; then for each bucket digest, leaf count, flags.
+constexpr size_t kSavedHeaderBytes = 8;
+constexpr size_t kSavedBucketBytes = sizeof(base::Digest) + sizeof(uint32_t) + 1;
+// Beside the SubtreeSize.
+constexpr uint8_t kSavedDirty = 0x80;
 
 // Returns the least depth at which buckets hold no more entries than they should.
 int DepthFor(uint64_t leaf_count) {
@@ -90,9 +100,71 @@ void TreeShard::Resize(int depth, uint64_t leaf_count) {
   leaf_counts_[0] += static_cast<uint32_t>(leaf_count % bucket_count);
   leaf_count_.store(leaf_count, std::memory_order_relaxed);
   dirty_.Reset(depth);
+  CountMemory();
+}
+
+void TreeShard::CountMemory() {
   memory_bytes_.store(sizeof(*this) + dirty_.memory_bytes() + nodes_.capacity() * sizeof(Subtree) +
                           leaf_counts_.capacity() * sizeof(uint32_t),
                       std::memory_order_relaxed);
+}
+
+std::string TreeShard::Save() const {
+  absl::MutexLock lock(&mutex_);
+  const size_t bucket_count = size_t{1} << depth_;
+  std::string saved(kSavedHeaderBytes + bucket_count * kSavedBucketBytes, '\0');
+  saved[0] = static_cast<char>(depth_);
+  char* target = saved.data() + kSavedHeaderBytes;
+  // A bucket that is marked while this runs is marked again by whoever reads its entries anew.
+  const std::vector<bool> dirty = dirty_.Dirty();
+  for (size_t bucket = 0; bucket < bucket_count; ++bucket) {
+    const Subtree& subtree = nodes_[bucket_count + bucket];
+    std::memcpy(target, subtree.digest.bytes.data(), sizeof(base::Digest));
+    base::StoreLittle<uint32_t>(leaf_counts_[bucket], target + sizeof(base::Digest));
+    target[kSavedBucketBytes - 1] =
+        static_cast<char>(static_cast<uint8_t>(subtree.size) | (dirty[bucket] ? kSavedDirty : 0));
+    target += kSavedBucketBytes;
+  }
+  return saved;
+}
+
+absl::Status TreeShard::Load(absl::string_view saved) {
+  const int depth = saved.empty() ? -1 : static_cast<uint8_t>(saved[0]);
+  if (depth < 0 || depth > DirtySet::kDepthMax ||
+      saved.size() != kSavedHeaderBytes + (kSavedBucketBytes << depth)) {
+    return absl::DataLossError(
+        absl::StrFormat("%d bytes are no saved tree of depth %d", saved.size(), depth));
+  }
+  const size_t bucket_count = size_t{1} << depth;
+  std::vector<Subtree> nodes(2 * bucket_count);
+  std::vector<uint32_t> leaf_counts(bucket_count);
+  std::vector<uint32_t> dirty;
+  uint64_t leaf_count = 0;
+  for (size_t bucket = 0; bucket < bucket_count; ++bucket) {
+    const char* const source = saved.data() + kSavedHeaderBytes + bucket * kSavedBucketBytes;
+    Subtree& subtree = nodes[bucket_count + bucket];
+    std::memcpy(subtree.digest.bytes.data(), source, sizeof(base::Digest));
+    leaf_count += leaf_counts[bucket] = base::LoadLittle<uint32_t>(source + sizeof(base::Digest));
+    const auto flags = static_cast<uint8_t>(source[kSavedBucketBytes - 1]);
+    if ((flags & ~kSavedDirty) > static_cast<uint8_t>(SubtreeSize::kMany)) {
+      return absl::DataLossError(absl::StrFormat("bucket %d has flags %d", bucket, flags));
+    }
+    subtree.size = static_cast<SubtreeSize>(flags & ~kSavedDirty);
+    if ((flags & kSavedDirty) != 0) dirty.push_back(static_cast<uint32_t>(bucket));
+  }
+  for (size_t node = bucket_count - 1; node >= 1; --node) {
+    nodes[node] = Join(nodes[2 * node], nodes[2 * node + 1]);
+  }
+  absl::MutexLock lock(&mutex_);
+  depth_ = depth;
+  nodes_ = std::move(nodes);
+  leaf_counts_ = std::move(leaf_counts);
+  leaf_count_.store(leaf_count, std::memory_order_relaxed);
+  dirty_.Restore(depth, dirty);
+  // Marks that the saved buckets do not know of are all made after this.
+  counted_mark_count_ = dirty_.mark_count();
+  CountMemory();
+  return absl::OkStatus();
 }
 
 size_t TreeShard::SettleBuckets(uint32_t first, uint32_t last, size_t count_max) {

@@ -8,9 +8,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "base/key_id.h"
 #include "merkle/dirty_set.h"
@@ -41,6 +44,10 @@ class TreeShard {
   // Settles what lies under `prefix`, which is of this shard, then returns its digest.
   Subtree SubtreeAt(const base::KeyPrefix& prefix) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // As Tree::Save and Tree::Load. Layout: docs/merkle.md, section 2.
+  std::string Save() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Load(absl::string_view saved) ABSL_LOCKS_EXCLUDED(mutex_);
+
   bool has_dirty() const { return dirty_.any(); }
   // As DirtySet::mark_count.
   uint64_t mark_count() const { return dirty_.mark_count(); }
@@ -52,6 +59,7 @@ class TreeShard {
  private:
   // Chooses the depth anew if the entries may have outgrown it or become few.
   void AdaptDepth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Starts with 2^depth dirty buckets for `leaf_count` entries.
   void Resize(int depth, uint64_t leaf_count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Settles at most `count_max` of the dirty buckets among first <= i <= last; returns how many.
@@ -70,7 +78,7 @@ class TreeShard {
 
   // Serialises those who settle. Held while the source is read: never take it under the source's
   // locks.
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   int depth_ ABSL_GUARDED_BY(mutex_) = 0;
   // Node 1 is the shard, nodes 2i and 2i + 1 are the halves of node i, the last 2^depth_ are the
   // buckets. Every inner node is the Join of its halves, whether these are dirty or not.
