@@ -177,6 +177,14 @@ Json RootJson(const v1::RootResponse& roots) {
   return json;
 }
 
+std::string DescribeMemory(const v1::StatusResponse& status) {
+  return absl::StrCat(
+      FormatBytes(status.memory_bytes()), " of ",
+      status.memory_limit_bytes() == 0 ? "no limit" : FormatBytes(status.memory_limit_bytes()),
+      ": KeyDir ", FormatBytes(status.keydir_bytes()), ", Merkle tree ",
+      FormatBytes(status.tree_bytes()), ", value cache ", FormatBytes(status.value_cache_bytes()));
+}
+
 std::string StatusTable(const v1::StatusResponse& status) {
   Table table({{}, {}});
   table.AddRow({"node", Escape(status.node_name())});
@@ -190,9 +198,12 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"values", DescribeValues(status)});
   table.AddRow({"space", DescribeSpace(status)});
   table.AddRow({"sync", Escape(status.sync_policy())});
-  table.AddRow({"memory", absl::StrCat("KeyDir ", FormatBytes(status.keydir_bytes()),
-                                       ", Merkle tree ", FormatBytes(status.tree_bytes()),
-                                       ", value cache ", FormatBytes(status.value_cache_bytes()))});
+  table.AddRow({"memory", DescribeMemory(status)});
+  table.AddRow({"index", absl::StrCat(FormatCount(status.hot_key_count(), "key", "keys"),
+                                      " in memory, ", FormatCount(status.run_entry_count()), " in ",
+                                      FormatCount(status.run_count(), "run", "runs"), " of ",
+                                      FormatBytes(status.run_bytes()), "; a start would read ",
+                                      FormatBytes(status.replay_bytes()), " of the log")});
   table.AddRow(
       {"cache", absl::StrCat(FormatCount(status.value_cache_hit_count(), "hit", "hits"), ", ",
                              FormatCount(status.value_cache_miss_count(), "miss", "misses"))});
@@ -244,6 +255,13 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["program_version"] = status.program_version();
   json["raw_value_bytes"] = status.raw_value_bytes();
   json["stored_value_bytes"] = status.stored_value_bytes();
+  json["memory_bytes"] = status.memory_bytes();
+  json["memory_limit_bytes"] = status.memory_limit_bytes();
+  json["hot_key_count"] = status.hot_key_count();
+  json["run_count"] = status.run_count();
+  json["run_entry_count"] = status.run_entry_count();
+  json["run_bytes"] = status.run_bytes();
+  json["replay_bytes"] = status.replay_bytes();
   json["dead_bytes"] = status.dead_bytes();
   json["compaction_debt_bytes"] = status.compaction_debt_bytes();
   json["compacted_segment_count"] = status.compacted_segment_count();

@@ -77,6 +77,13 @@ v1::StatusResponse SomeStatus() {
   status.set_program_version("0.1.0");
   status.set_raw_value_bytes(3 << 20);
   status.set_stored_value_bytes(1 << 20);
+  status.set_memory_bytes(5 << 20);
+  status.set_memory_limit_bytes(1 << 30);
+  status.set_hot_key_count(12'000);
+  status.set_run_count(2);
+  status.set_run_entry_count(500);
+  status.set_run_bytes(44 << 10);
+  status.set_replay_bytes(8 << 20);
   status.set_dead_bytes(8 << 20);
   status.set_compaction_debt_bytes(1 << 20);
   status.set_compacted_segment_count(3);
@@ -98,7 +105,9 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "space     8 MiB dead, 1 MiB to be freed, 3 segments compacted, write amplification "
             "1.25\n"
             "sync      always\n"
-            "memory    KeyDir 1 MiB, Merkle tree 1.5 KiB, value cache 3 MiB\n"
+            "memory    5 MiB of 1 GiB: KeyDir 1 MiB, Merkle tree 1.5 KiB, value cache 3 MiB\n"
+            "index     12,000 keys in memory, 500 in 2 runs of 44 KiB; a start would read 8 MiB of "
+            "the log\n"
             "cache     2,000 hits, 1 miss\n"
             "repair    2 sessions, 7 round trips, 2 KiB of metadata\n"
             "          fetched 1 record (100 B), sent 0 records (0 B)\n"

@@ -36,9 +36,11 @@ CommitQueue::CommitQueue(storage::Engine* engine, const CommitOptions& options, 
 
 void CommitQueue::RunWhenDurable(storage::Lsn lsn, Answer answer) {
   absl::Status failure;
+  // Under every policy: it speaks of what was seen in part.
+  if (lsn == storage::kNeverDurable) failure = engine_->status();
   if (options_.sync == storage::SyncPolicy::kAlways && lsn > engine_->durable_lsn()) {
     absl::MutexLock lock(&mutex_);
-    failure = failure_;
+    if (!failure_.ok()) failure = failure_;
     if (failure.ok()) {
       waiting_.push_back({.lsn = lsn, .answer = std::move(answer)});
       return;

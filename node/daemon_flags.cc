@@ -24,6 +24,10 @@
 namespace slipstream::node {
 namespace {
 
+// The limit's share of the machine, and the cache's of the limit: one in so many.
+constexpr uint64_t kMemoryDivisor = 4;
+// With less there is no room for what does not grow with the keys.
+constexpr uint64_t kMemoryLimitBytesMin = 64 << 20;
 constexpr absl::string_view kExamples = R"(
 Examples:
   slipstreamd
@@ -47,7 +51,8 @@ struct RawFlags {
   std::string log_format = "text";
   uint64_t value_bytes_max = storage::Limits{}.value_bytes_max;
   uint64_t segment_bytes = storage::Options{}.segment_bytes;
-  uint64_t value_cache_bytes = storage::Options{}.value_cache_bytes;
+  absl::optional<uint64_t> memory_limit_bytes;  // A share of the machine's if not given.
+  absl::optional<uint64_t> value_cache_bytes;   // A share of the limit.
   bool insecure_allow_remote = false;
   bool accept_data_loss = false;
 };
@@ -85,11 +90,17 @@ void AddFlags(CLI::App& app, RawFlags& raw) {
   app.add_option("--segment-bytes", raw.segment_bytes,
                  "Length of a segment of the log, a multiple of 4096.\nDefault: 67108864")
       ->type_name("BYTES");
-  app.add_option(
-         "--value-cache", raw.value_cache_bytes,
-         "Memory for values that were read, so that reading them again needs no disk; 0: none.\n"
-         "Default: 67108864")
-      ->type_name("BYTES");
+  app.add_option("--memory-limit", raw.memory_limit_bytes,
+                 "Memory for all that is kept of the data, like 2GiB: from 64MiB on, or 0 for no\n"
+                 "limit. Beyond it, keys that were not used lately are looked up on disk.\n"
+                 "Default: a quarter of the machine's")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+  app.add_option("--value-cache", raw.value_cache_bytes,
+                 "The part of it for values, so that reading them again needs no disk; 0: none.\n"
+                 "Default: a quarter of the limit; without one, 64MiB")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   app.add_option(
          "--compression", raw.compression,
          "How values are stored where that gains an eighth or more: auto (LZ4 or zstd, for\n"
@@ -233,6 +244,35 @@ absl::StatusOr<std::string> NodeName(const std::string& text, const Endpoint& li
   return text;
 }
 
+// The machine's memory; 0 if it does not say.
+uint64_t MachineBytes() {
+  const long page_count = sysconf(_SC_PHYS_PAGES);  // NOLINT(google-runtime-int): POSIX's type.
+  const long page_bytes = sysconf(_SC_PAGESIZE);    // NOLINT(google-runtime-int)
+  if (page_count <= 0 || page_bytes <= 0) return 0;
+  return static_cast<uint64_t>(page_count) * static_cast<uint64_t>(page_bytes);
+}
+
+absl::Status SetMemory(const RawFlags& raw, storage::Options& options) {
+  const uint64_t limit_bytes = raw.memory_limit_bytes.value_or(MachineBytes() / kMemoryDivisor);
+  if (limit_bytes != 0 && limit_bytes < kMemoryLimitBytesMin) {
+    return Invalid("--memory-limit", absl::StrCat(limit_bytes, " must be 0 or at least ",
+                                                  kMemoryLimitBytesMin, " bytes"));
+  }
+  options.memory_limit_bytes = limit_bytes;
+  options.value_cache_bytes = raw.value_cache_bytes.value_or(
+      limit_bytes == 0 ? options.value_cache_bytes : limit_bytes / kMemoryDivisor);
+  if (options.value_cache_bytes > storage::kValueCacheBytesCeiling) {
+    return Invalid("--value-cache", absl::StrCat(options.value_cache_bytes, " must be 0 to ",
+                                                 storage::kValueCacheBytesCeiling));
+  }
+  if (limit_bytes != 0 && options.value_cache_bytes > limit_bytes / 2) {
+    return Invalid("--value-cache",
+                   absl::StrCat(options.value_cache_bytes, " must be at most half of the ",
+                                limit_bytes, " bytes of --memory-limit"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetStorage(const RawFlags& raw, storage::Options& options) {
   if (raw.value_bytes_max == 0 || raw.value_bytes_max > storage::kValueBytesCeiling) {
     return Invalid("--value-bytes-max", absl::StrCat(raw.value_bytes_max, " must be 1 to ",
@@ -243,11 +283,7 @@ absl::Status SetStorage(const RawFlags& raw, storage::Options& options) {
   // One put is a batch too.
   limits.batch_bytes_max =
       std::max(limits.batch_bytes_max, limits.value_bytes_max + limits.key_bytes_max);
-  if (raw.value_cache_bytes > storage::kValueCacheBytesCeiling) {
-    return Invalid("--value-cache", absl::StrCat(raw.value_cache_bytes, " must be 0 to ",
-                                                 storage::kValueCacheBytesCeiling));
-  }
-  options.value_cache_bytes = raw.value_cache_bytes;
+  SLIP_RETURN_IF_ERROR(SetMemory(raw, options));
   options.segment_bytes = raw.segment_bytes;
   if (const absl::Status status = storage::ValidateOptions(options); !status.ok()) {
     return Invalid("--segment-bytes", status.message());

@@ -51,12 +51,13 @@ TEST(DaemonFlagsTest, DefaultsAreASingleLocalNode) {
 }
 
 TEST(DaemonFlagsTest, ReadsEveryFlag) {
-  ASSERT_OK_AND_ASSIGN(const DaemonOptions options,
-                       Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
-                              "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
-                              "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
-                              "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608",
-                              "--segment-bytes", "16777216", "--value-cache=0"}));
+  ASSERT_OK_AND_ASSIGN(
+      const DaemonOptions options,
+      Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
+             "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
+             "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
+             "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608",
+             "--segment-bytes", "16777216", "--memory-limit=256MiB", "--value-cache=0"}));
   EXPECT_EQ(options.server.listen.port, 7401);
   EXPECT_EQ(options.server.data_directory, "/d");
   EXPECT_THAT(options.server.replica.peers, ElementsAre("b:7402", "[::1]:7403"));
@@ -69,6 +70,7 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
   EXPECT_EQ(options.log_format, LogFormat::kJson);
   EXPECT_EQ(options.server.replica.storage.limits.value_bytes_max, 8u << 20);
   EXPECT_EQ(options.server.replica.storage.segment_bytes, 16u << 20);
+  EXPECT_EQ(options.server.replica.storage.memory_limit_bytes, 256u << 20);
   EXPECT_EQ(options.server.replica.storage.value_cache_bytes, 0u);
   EXPECT_OK(storage::ValidateOptions(options.server.replica.storage));
 }
@@ -80,6 +82,17 @@ TEST(DaemonFlagsTest, KnowsEveryCompression) {
   EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kNone);
   ASSERT_OK_AND_ASSIGN(options, Parse({"--compression=lz4"}));
   EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kLz4);
+}
+
+TEST(DaemonFlagsTest, ValuesGetAQuarterOfTheMemory) {
+  ASSERT_OK_AND_ASSIGN(DaemonOptions options, Parse({"--memory-limit=1gib"}));
+  EXPECT_EQ(options.server.replica.storage.memory_limit_bytes, 1u << 30);
+  EXPECT_EQ(options.server.replica.storage.value_cache_bytes, 256u << 20);
+  ASSERT_OK_AND_ASSIGN(options, Parse({"--memory-limit=0"}));
+  EXPECT_EQ(options.server.replica.storage.memory_limit_bytes, 0u);
+  EXPECT_EQ(options.server.replica.storage.value_cache_bytes, storage::Options{}.value_cache_bytes);
+  ASSERT_OK_AND_ASSIGN(options, Parse({}));
+  EXPECT_GE(options.server.replica.storage.memory_limit_bytes, 64u << 20);
 }
 
 TEST(DaemonFlagsTest, PeersOrTheOperatorDecideAboutDamage) {
@@ -115,6 +128,8 @@ TEST(DaemonFlagsTest, SaysWhatIsWrongInOneLine) {
   ExpectRefused("--value-bytes-max=0", "--value-bytes-max");
   ExpectRefused("--value-bytes-max=8388609", "--value-bytes-max");
   ExpectRefused("--value-bytes-max=much", "--value-bytes-max");
+  ExpectRefused("--memory-limit=63MiB", "--memory-limit: 66060288 must be 0 or at least 67108864");
+  ExpectRefused("--memory-limit=much", "--memory-limit");
   ExpectRefused("--value-cache=1099511627777", "--value-cache");
   ExpectRefused("--segment-bytes=4096", "--segment-bytes");
   ExpectRefused("--segment-bytes=8388609", "--segment-bytes");
@@ -146,9 +161,10 @@ TEST(DaemonFlagsTest, RemoteAddressMustBeAskedFor) {
 TEST(DaemonFlagsTest, HelpShowsAllFlagsAndExamples) {
   ASSERT_OK_AND_ASSIGN(const ParsedFlags help, ParseDaemonFlags({"--help"}));
   ASSERT_TRUE(help.text.has_value());
-  for (const char* word : {"--listen", "--data-dir", "--peers", "--node-name", "--gossip-interval",
-                           "--sync", "--compression", "--direct-io", "--value-cache",
-                           "--log-format", "--insecure-allow-remote", "Examples:"}) {
+  for (const char* word :
+       {"--listen", "--data-dir", "--peers", "--node-name", "--gossip-interval", "--sync",
+        "--compression", "--direct-io", "--memory-limit", "--value-cache", "--log-format",
+        "--insecure-allow-remote", "Examples:"}) {
     EXPECT_THAT(*help.text, HasSubstr(word));
   }
   ASSERT_OK_AND_ASSIGN(const ParsedFlags version, ParseDaemonFlags({"--version"}));

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "base/status_macros.h"
 #include "merkle/tree.h"
+#include "node/real_clock.h"
 #include "storage/engine.h"
 
 namespace slipstream::node {
@@ -27,43 +28,51 @@ void Maintenance::Stop() {
 }
 
 void Maintenance::Run(FailureHandler on_failure) {
+  absl::Duration pause = options_.period;
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), options_.period)) return;
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), pause)) return;
     }
-    if (const absl::Status status = Step(); !status.ok()) {
-      on_failure(status);
+    const absl::Duration started = SteadyNow();
+    const absl::StatusOr<bool> more = Step();
+    if (!more.ok()) {
+      on_failure(more.status());
       return;
     }
+    // Half of the time, as long as there is more to do.
+    pause = *more ? std::min(options_.period, SteadyNow() - started) : options_.period;
   }
 }
 
-absl::Status Maintenance::Step() {
-  MaintainEngine();
+absl::StatusOr<bool> Maintenance::Step() {
+  const bool more_engine = MaintainEngine();
   SLIP_RETURN_IF_ERROR(replica_->engine().status());
-  replica_->tree().Settle(options_.buckets_max);
-  return absl::OkStatus();
+  const bool more_tree = replica_->tree().Settle(options_.buckets_max);
+  return more_engine || more_tree;
 }
 
-void Maintenance::MaintainEngine() {
+// Returns whether there is more to do now.
+bool Maintenance::MaintainEngine() {
   if (skipped_period_count_ < periods_to_skip_) {
     ++skipped_period_count_;
-    return;
+    return false;
   }
   skipped_period_count_ = 0;
-  for (size_t step = 0; step < options_.steps_max; ++step) {
+  bool has_more = true;
+  for (size_t step = 0; step < options_.steps_max && has_more; ++step) {
     const absl::StatusOr<bool> more = replica_->engine().Maintain();
     if (!more.ok()) {
       // A full disk; if it is worse, the engine's status says so.
       const size_t skipped_max =
           static_cast<size_t>(absl::FDivDuration(options_.retry_period_max, options_.period));
       periods_to_skip_ = std::min(2 * periods_to_skip_ + 1, skipped_max);
-      return;
+      return false;
     }
-    if (!*more) break;
+    has_more = *more;
   }
   periods_to_skip_ = 0;
+  return has_more;
 }
 
 }  // namespace slipstream::node

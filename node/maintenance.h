@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "node/replica.h"
@@ -16,8 +17,10 @@
 namespace slipstream::node {
 
 struct MaintenanceOptions {
+  // Between two bursts of work; while there is more to do, as long as a burst takes, if that is
+  // less.
   absl::Duration period = absl::Milliseconds(50);
-  // Steps in one period, and buckets of the tree that it hashes: a CPU budget of a few percent.
+  // Steps in one burst, and buckets of the tree that it hashes.
   size_t steps_max = 8;
   size_t buckets_max = 256;
   // On a full disk each try writes until there is no space left: they get rarer, up to this.
@@ -41,10 +44,11 @@ class Maintenance {
 
  private:
   void Run(FailureHandler on_failure) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Does one period's work; not OK if the engine has failed.
-  absl::Status Step();
-  // Calls the engine's steps, unless it is too early to try again after an error.
-  void MaintainEngine();
+  // Does one burst of work and returns whether there is more; not OK if the engine has failed.
+  absl::StatusOr<bool> Step();
+  // Calls the engine's steps, unless it is too early to try again after an error; returns whether
+  // there are more.
+  bool MaintainEngine();
 
   Replica* const replica_;
   const MaintenanceOptions options_;

@@ -81,7 +81,8 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   // Any bytes may stand in a path; a Protobuf string holds UTF-8 only.
   message.set_data_directory(absl::Utf8SafeCHexEscape(serving.data_directory));
   message.set_sync_policy(std::string(SyncPolicyName(replica.options().storage.sync)));
-  message.set_key_count(stats.live_key_count);
+  // The tree counts those on disk too, as of when it was last settled.
+  message.set_key_count(stats.complete ? stats.live_key_count : replica.tree().leaf_count());
   message.set_tombstone_count(stats.tombstone_count);
   message.set_damaged_key_count(stats.damaged_key_count);
   message.set_segment_count(stats.segment_count);
@@ -104,6 +105,13 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_program_version(std::string(base::kProgramVersion));
   message.set_raw_value_bytes(stats.raw_value_bytes);
   message.set_stored_value_bytes(stats.stored_value_bytes);
+  message.set_memory_bytes(stats.memory_bytes);
+  message.set_memory_limit_bytes(replica.options().storage.memory_limit_bytes);
+  message.set_hot_key_count(stats.live_key_count + stats.tombstone_count);
+  message.set_run_count(stats.run_count);
+  message.set_run_entry_count(stats.run_entry_count);
+  message.set_run_bytes(stats.run_bytes);
+  message.set_replay_bytes(stats.replay_bytes);
   message.set_dead_bytes(stats.dead_bytes);
   message.set_compaction_debt_bytes(stats.compaction_debt_bytes);
   message.set_compacted_segment_count(stats.compacted_segment_count);

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/error_reason.h"
+#include "base/status_macros.h"
 #include "node/record_check.h"
 #include "storage/engine.h"
 
@@ -17,28 +18,21 @@ namespace {
 // Entries copied out under a shard's lock at a time.
 constexpr size_t kChunkEntriesMax = 256;
 
-// Returns the key_id after `id`; none after the greatest.
-absl::optional<base::KeyId> Successor(base::KeyId id) {
-  for (size_t index = id.bytes.size(); index > 0; --index) {
-    if (++id.bytes[index - 1] != 0) return id;
-  }
-  return absl::nullopt;
-}
-
 bool IsLive(bool tombstone, uint64_t expires_at_ms, absl::Time now) {
   return !tombstone && !storage::IsExpired(expires_at_ms, now);
 }
 
-std::vector<storage::Entry> ReadEntries(ReplicaStore& store, const base::KeyId& first,
-                                        size_t count_max) {
+absl::StatusOr<std::vector<storage::Entry>> ReadEntries(ReplicaStore& store,
+                                                        const base::KeyId& first,
+                                                        size_t count_max) {
   base::KeyId last;
   last.bytes.fill(0xff);
   std::vector<storage::Entry> entries;
-  store.engine().VisitEntries({.first = first, .last = last},
-                              [&entries, count_max](const storage::Entry& entry) {
-                                entries.push_back(entry);
-                                return entries.size() < count_max;
-                              });
+  SLIP_RETURN_IF_ERROR(store.engine().VisitEntries(
+      {.first = first, .last = last}, [&entries, count_max](const storage::Entry& entry) {
+        entries.push_back(entry);
+        return entries.size() < count_max;
+      }));
   return entries;
 }
 
@@ -74,10 +68,11 @@ absl::StatusOr<ScanPage> ScanStore(ReplicaStore& store, const ScanOptions& optio
   size_t visited_bytes = 0;
   size_t bytes = 0;
   absl::optional<base::KeyId> next =
-      options.after.has_value() ? Successor(*options.after) : base::KeyId{};
+      options.after.has_value() ? base::Successor(*options.after) : base::KeyId{};
   while (next.has_value()) {
     const size_t chunk_count_max = std::clamp<size_t>(options.items_max, 1, kChunkEntriesMax);
-    const std::vector<storage::Entry> entries = ReadEntries(store, *next, chunk_count_max);
+    SLIP_ASSIGN_OR_RETURN(const std::vector<storage::Entry> entries,
+                          ReadEntries(store, *next, chunk_count_max));
     for (const storage::Entry& entry : entries) {
       if (visited_count >= options.visited_max || visited_bytes >= options.visited_bytes_max ||
           page.items.size() >= options.items_max) {
@@ -98,7 +93,8 @@ absl::StatusOr<ScanPage> ScanStore(ReplicaStore& store, const ScanOptions& optio
       visited_bytes += entry.record_bytes;
       page.last_key_id = entry.key_id;
     }
-    next = entries.size() < chunk_count_max ? absl::nullopt : Successor(entries.back().key_id);
+    next =
+        entries.size() < chunk_count_max ? absl::nullopt : base::Successor(entries.back().key_id);
   }
   page.last_key_id = absl::nullopt;
   page.lsn = store.ExposedLsn();

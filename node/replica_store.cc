@@ -3,7 +3,6 @@
 #include "base/status_macros.h"
 
 namespace slipstream::node {
-
 ReplicaStore::ReplicaStore(storage::SyncPolicy sync, base::Random* rng)
     : sync_(sync), engine_rng_(rng->Fork()), tree_(this) {}
 
@@ -29,6 +28,7 @@ NodeSummary ReplicaStore::Summary(absl::string_view name) {
 }
 
 storage::Lsn ReplicaStore::ExposedLsn() const {
+  if (!engine_->status().ok()) return storage::kNeverDurable;
   const storage::Lsn appended = engine_->appended_lsn();
   return appended > engine_->durable_lsn() ? ReleaseLsn(appended) : 0;
 }
@@ -39,7 +39,7 @@ storage::Lsn ReplicaStore::ReleaseLsn(storage::Lsn lsn) const {
 
 base::Version ReplicaStore::VersionOf(const base::KeyId& key_id) {
   base::Version version;
-  engine_->VisitEntries({.first = key_id, .last = key_id}, [&version](const storage::Entry& entry) {
+  Visit({.first = key_id, .last = key_id}, [&version](const storage::Entry& entry) {
     version = entry.version;
     return false;
   });
@@ -51,13 +51,27 @@ void ReplicaStore::OnChange(const base::KeyId& key_id) { tree_.MarkDirty(key_id)
 void ReplicaStore::VisitLeaves(const base::KeyRange& range,
                                absl::FunctionRef<bool(const merkle::Leaf&)> visit) const {
   // Expired entries stay: the floor, before which they would leave the tree, is 0 for now.
-  engine_->VisitEntries(range, [&visit](const storage::Entry& entry) {
+  Visit(range, [&visit](const storage::Entry& entry) {
     if (entry.tombstone) return true;
     return visit({.key_id = entry.key_id,
                   .version = entry.version,
                   .expires_at_ms = entry.expires_at_ms,
                   .value_digest = entry.value_digest});
   });
+}
+
+std::string ReplicaStore::Save(uint8_t shard) { return tree_.Save(shard); }
+
+bool ReplicaStore::Load(uint8_t shard, absl::string_view saved) {
+  return tree_.Load(shard, saved).ok();
+}
+
+uint64_t ReplicaStore::memory_bytes() const { return tree_.memory_bytes(); }
+
+void ReplicaStore::Visit(const base::KeyRange& range,
+                         absl::FunctionRef<bool(const storage::Entry&)> visit) const {
+  // An error stops the engine: then ExposedLsn keeps what was seen in part from leaving the node.
+  engine_->VisitEntries(range, visit).IgnoreError();
 }
 
 base::Digest ReplicaStore::DigestOf(const base::KeyPrefix& prefix) {
@@ -68,7 +82,7 @@ std::vector<merkle::EntrySummary> ReplicaStore::ListEntries(const base::KeyRange
                                                             size_t count_max) {
   std::vector<merkle::EntrySummary> entries;
   if (count_max == 0) return entries;
-  engine_->VisitEntries(range, [&entries, count_max](const storage::Entry& entry) {
+  Visit(range, [&entries, count_max](const storage::Entry& entry) {
     entries.push_back({.key_id = entry.key_id, .version = entry.version});
     return entries.size() < count_max;
   });

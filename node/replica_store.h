@@ -6,6 +6,7 @@
 #define SLIPSTREAM_NODE_REPLICA_STORE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "merkle/reconcile.h"
 #include "merkle/tree.h"
 #include "node/peer_messages.h"
+#include "storage/change_observer.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
@@ -48,7 +50,8 @@ class ReplicaStore final : public storage::ChangeObserver,
   NodeSummary Summary(absl::string_view name);
 
   // What has been read up to now may be lost in a crash until durable_lsn() has reached this; 0:
-  // nothing may, or the sync policy makes no such promise.
+  // nothing may, or the sync policy makes no such promise. Never reached once the engine has
+  // failed: it may have been read in part.
   storage::Lsn ExposedLsn() const;
 
   // `lsn`, or 0 if the sync policy promises nothing.
@@ -59,6 +62,9 @@ class ReplicaStore final : public storage::ChangeObserver,
 
   // storage::ChangeObserver, merkle::LeafSource, merkle::ReconcileView.
   void OnChange(const base::KeyId& key_id) override;
+  std::string Save(uint8_t shard) override;
+  bool Load(uint8_t shard, absl::string_view saved) override;
+  uint64_t memory_bytes() const override;
   void VisitLeaves(const base::KeyRange& range,
                    absl::FunctionRef<bool(const merkle::Leaf&)> visit) const override;
   base::Digest DigestOf(const base::KeyPrefix& prefix) override;
@@ -67,6 +73,9 @@ class ReplicaStore final : public storage::ChangeObserver,
 
  private:
   ReplicaStore(storage::SyncPolicy sync, base::Random* rng);
+
+  void Visit(const base::KeyRange& range,
+             absl::FunctionRef<bool(const storage::Entry&)> visit) const;
 
   const storage::SyncPolicy sync_;
   base::Random engine_rng_;  // The engine's own: it is called from threads that flush.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "base/digest.h"
@@ -19,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "merkle/proof.h"
 #include "merkle/reconcile.h"
+#include "merkle/tree.h"
 #include "node/testing/replica_cluster.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
@@ -110,6 +112,46 @@ TEST_F(ReplicaTest, ARestartKeepsTheRoot) {
   EXPECT_EQ(cluster_.Root(0), root);
   storage::Lsn lsn = 0;
   EXPECT_EQ(replica().Summary(&lsn).key_count, 99);
+}
+
+// Settles the tree bucket by bucket; returns how many were dirty, about.
+size_t CountDirtyBuckets(merkle::Tree& tree) {
+  size_t count = 0;
+  while (tree.Settle(1)) ++count;
+  return count;
+}
+
+TEST(ReplicaCheckpointTest, ARestartHashesOnlyWhatChangedSinceTheCheckpoint) {
+  for (const size_t memory_limit_bytes : {size_t{0}, size_t{1}}) {
+    ReplicaOptions options = ReplicaCluster::DefaultOptions();
+    options.storage.checkpoint_bytes = 64 << 10;
+    options.storage.memory_limit_bytes = memory_limit_bytes;
+    ReplicaCluster cluster(1, options);
+    for (int i = 0; i < 3000; ++i) cluster.Put(0, absl::StrCat("key", i), "value");
+    cluster.Root(0);
+    // Until all is in a checkpoint, with the tree as it is now.
+    while (cluster.at(0).engine().stats().dirty_count != 0) {
+      for (int i = 0; i < 20; ++i) cluster.Put(0, absl::StrCat("filler", i), "value");
+      cluster.Root(0);
+      for (bool more = true; more;) {
+        ASSERT_OK_AND_ASSIGN(more, cluster.at(0).engine().Maintain());
+      }
+    }
+    for (int i = 0; i < 5; ++i) cluster.Put(0, absl::StrCat("key", i), "changed");
+    cluster.Delete(0, "key5");
+    ASSERT_OK(cluster.at(0).engine().Flush(kSync));
+    const base::Digest root = cluster.Root(0);
+    cluster.Kill(0);
+    cluster.Start(0);
+    EXPECT_LE(CountDirtyBuckets(cluster.at(0).tree()), 6u);
+    EXPECT_EQ(cluster.Root(0), root);
+    // It is the root that a tree made of all entries has.
+    cluster.Kill(0);
+    ASSERT_OK(cluster.disk(0).Remove("data/index"));
+    cluster.Start(0);
+    EXPECT_GT(CountDirtyBuckets(cluster.at(0).tree()), 100u);
+    EXPECT_EQ(cluster.Root(0), root);
+  }
 }
 
 TEST_F(ReplicaTest, ProvesPresenceAndAbsence) {

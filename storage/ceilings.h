@@ -29,6 +29,7 @@ inline constexpr double kDeadShareMin = 0.05;
 inline constexpr uint32_t kFrameBytesTargetMin = 4096;
 inline constexpr uint32_t kFrameBytesTargetMax = 64 << 20;
 inline constexpr uint64_t kUnflushedBytesCeiling = 1 << 30;
+inline constexpr uint64_t kCheckpointBytesCeiling = uint64_t{1} << 40;
 inline constexpr uint64_t kValueCacheBytesCeiling = uint64_t{1} << 40;
 
 }  // namespace slipstream::storage

@@ -64,9 +64,12 @@ absl::StatusOr<bool> Compactor::Step() {
     const absl::optional<SealedSegment> picked = Pick();
     if (!picked.has_value()) return false;
     victim_.emplace(log_->FindFile(picked->link.number), *picked);
+    seen_bytes_ = 0;
   }
   absl::StatusOr<bool> copied = CopySome();
-  if (CannotBeCompacted(copied.status())) {
+  // A device that cannot read one page must not keep all others from being compacted.
+  const bool unreadable = absl::IsUnavailable(copied.status()) && log_->status().ok();
+  if (CannotBeCompacted(copied.status()) || unreadable) {
     // Damage of what nobody can ask for any more is no reason to keep it.
     if (LiveBytes(victim_->segment()) != 0) {
       GiveUp();
@@ -115,6 +118,7 @@ absl::StatusOr<bool> Compactor::CopySome() {
     SLIP_ASSIGN_OR_RETURN(const bool moved,
                           records_->MoveIfCurrent(located->record, located->location));
     if (moved) copied_bytes += located->record.bytes();
+    seen_bytes_ += located->record.bytes();
     reader.Advance();
   }
   return false;
@@ -128,8 +132,9 @@ absl::Status Compactor::Drop() {
   Manifest manifest = records_->Floor();
   // The copies, and whatever replaced the records that were not copied.
   SLIP_RETURN_IF_ERROR(log_->Flush(Log::Mode::kSync).status());
-  if (LiveBytes(segment) != 0) {
-    // A current record that its frames did not show: a damaged one, or the account is wrong.
+  // What a blind write to a cold key killed may not be counted as dead yet. But who has seen all
+  // records, has seen the current ones.
+  if (LiveBytes(segment) != 0 && seen_bytes_ != segment.record_bytes) {
     GiveUp();
     return absl::OkStatus();
   }
@@ -174,6 +179,11 @@ absl::Status Compactor::MakeSpare() {
 void Compactor::GiveUp() {
   if (failed_.insert(victim_->segment().link.number).second) ++failed_segment_count_;
   victim_.reset();
+}
+
+bool Compactor::is_busy() const {
+  absl::MutexLock lock(&mutex_);
+  return victim_.has_value();
 }
 
 CompactionStats Compactor::stats() const {

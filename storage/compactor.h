@@ -70,6 +70,9 @@ class Compactor {
   // unless the log has failed.
   absl::StatusOr<bool> Step() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Whether a segment is being compacted.
+  bool is_busy() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   CompactionStats stats() const;
 
  private:
@@ -92,11 +95,12 @@ class Compactor {
   Records* const records_;
 
   // One step at a time; held during its I/O.
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::vector<SegmentGap> gaps_ ABSL_GUARDED_BY(mutex_);
   bool has_spare_ ABSL_GUARDED_BY(mutex_) = false;
   absl::optional<SegmentReader> victim_ ABSL_GUARDED_BY(mutex_);  // Being copied, or copied.
-  std::set<uint64_t> failed_ ABSL_GUARDED_BY(mutex_);             // Numbers of segments.
+  uint64_t seen_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // Of the victim's records: moved, or dead.
+  std::set<uint64_t> failed_ ABSL_GUARDED_BY(mutex_);  // Numbers of segments.
 
   std::atomic<uint64_t> compacted_segment_count_{0};
   std::atomic<uint64_t> failed_segment_count_{0};

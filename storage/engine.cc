@@ -52,7 +52,7 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
 absl::optional<ReadResult> Engine::Impl::GetCached(const base::KeyId& key_id, absl::string_view key,
                                                    absl::Time now) {
   if (!value_cache_.is_on()) return absl::nullopt;
-  const absl::optional<LocatedEntry> located = keydir_.Find(key_id);
+  const absl::optional<LocatedEntry> located = keydir_.Find(key_id).located;
   if (!located.has_value() || located->damaged || located->entry.tombstone ||
       IsExpired(located->entry.expires_at_ms, now)) {
     return absl::nullopt;
@@ -87,9 +87,10 @@ absl::StatusOr<Record> Engine::Impl::GetRecord(const base::KeyId& key_id, Lsn* l
 
 absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyId& key_id,
                                                                 Tombstones tombstones) {
+  absl::optional<Location> missing;
   for (int attempt = 0; attempt < kReadAttemptsMax; ++attempt) {
     Current current;
-    const absl::optional<LocatedEntry> located = keydir_.Find(key_id);
+    SLIP_ASSIGN_OR_RETURN(const absl::optional<LocatedEntry> located, FindEntry(key_id));
     if (!located.has_value()) return current;
     if (located->damaged) {
       return RecordDamaged(located->location, "the record was found damaged by an earlier read");
@@ -100,10 +101,14 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
     if (located->entry.tombstone && tombstones == Tombstones::kSkip) return current;
     absl::StatusOr<LogBytes> bytes = log_->Read(located->location, located->entry.record_bytes);
     absl::Status status = bytes.status();
-    // Compaction has moved the record and dropped its segment meanwhile.
-    if (absl::IsNotFound(status)) continue;
+    // Compaction has moved the record and dropped its segment meanwhile; if its entry says the same
+    // again, the segment is missing.
+    if (absl::IsNotFound(status) && missing != located->location) {
+      missing = located->location;
+      continue;
+    }
     // A file that ends too early is damage like any other; a device that fails is not.
-    if (!status.ok() && !absl::IsOutOfRange(status)) return status;
+    if (!status.ok() && !absl::IsOutOfRange(status) && !absl::IsNotFound(status)) return status;
     if (status.ok()) {
       current.bytes = *std::move(bytes);
       status = CheckRecord(located->entry, current);
@@ -144,22 +149,28 @@ void Engine::Impl::Notify(const base::KeyId& key_id) {
   if (observer_ != nullptr) observer_->OnChange(key_id);
 }
 
-void Engine::Impl::VisitEntries(const base::KeyRange& range,
-                                absl::FunctionRef<bool(const Entry&)> visit) {
-  keydir_.Visit(range, [visit](const LocatedEntry& located) {
-    return located.damaged || visit(located.entry);
-  });
-}
-
 EngineStats Engine::Impl::stats() {
   const KeyDirStats keydir = keydir_.stats();
   const ValueCacheStats value_cache = value_cache_.stats();
   const LogStats log = log_->stats();
+  const std::shared_ptr<const RunSet> runs = sorted_log_.view().runs;
+  absl::MutexLock lock(&maintain_mutex_);
   const CompactionStats compaction = compactor_->stats();
   return {
       .live_key_count = keydir.live_count,
       .tombstone_count = keydir.tombstone_count,
       .damaged_key_count = keydir.damaged_count,
+      .complete = keydir.complete,
+      .dirty_count = keydir.dirty_count,
+      .run_count = runs->runs().size(),
+      .run_entry_count = runs->entry_count(),
+      .run_bytes = runs->file_bytes(),
+      .evicted_count = evicted_count_.load(std::memory_order_relaxed),
+      .checkpoint_count = checkpointer_->checkpoint_count(),
+      .replay_bytes = ReplayBytes(),
+      .memory_bytes = keydir.bytes + value_cache.bytes + runs->memory_bytes() +
+                      checkpointer_->memory_bytes() +
+                      (observer_ == nullptr ? 0 : observer_->memory_bytes()),
       .segment_count = log.segment_count,
       .log_bytes = log.log_bytes,
       .keydir_bytes = keydir.bytes,
@@ -217,9 +228,9 @@ absl::StatusOr<Record> Engine::GetRecord(const base::KeyId& key_id, Lsn* lsn) {
   return impl_->GetRecord(key_id, lsn);
 }
 
-void Engine::VisitEntries(const base::KeyRange& range,
-                          absl::FunctionRef<bool(const Entry&)> visit) {
-  impl_->VisitEntries(range, visit);
+absl::Status Engine::VisitEntries(const base::KeyRange& range,
+                                  absl::FunctionRef<bool(const Entry&)> visit) {
+  return impl_->VisitEntries(range, visit);
 }
 
 absl::StatusOr<Lsn> Engine::Flush(FlushMode mode) {
@@ -227,6 +238,8 @@ absl::StatusOr<Lsn> Engine::Flush(FlushMode mode) {
 }
 
 absl::StatusOr<bool> Engine::Maintain() { return impl_->Maintain(); }
+
+void Engine::PauseCompaction(bool paused) { impl_->PauseCompaction(paused); }
 
 absl::Status Engine::Close() { return impl_->Close(); }
 

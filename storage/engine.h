@@ -1,9 +1,10 @@
 // Engine: one node's durable map from keys to versioned values. Start reading storage/ here.
 //
-// A log of frames is the single source of truth (docs/storage_format.md); the KeyDir, in memory,
-// says where each key's current record is. The engine starts no thread and reads no clock: time is
-// an argument, and background work is a step (`Flush`, `Maintain`) that its owner calls. It knows
-// neither peers nor the Merkle tree: a ChangeObserver hears which keys changed.
+// A log of frames is the single source of truth (docs/storage_format.md). Where each key's current
+// record is, the KeyDir says for hot keys, in memory, and the Sorted Log for cold ones, in files
+// that are derived from the log (docs/sorted_log.md). The engine starts no thread and reads no
+// clock: time is an argument, and background work is a step (`Flush`, `Maintain`) that its owner
+// calls. It knows neither peers nor the Merkle tree: a ChangeObserver hears which keys changed.
 #ifndef SLIPSTREAM_STORAGE_ENGINE_H_
 #define SLIPSTREAM_STORAGE_ENGINE_H_
 
@@ -22,6 +23,7 @@
 #include "base/key_id.h"
 #include "base/random.h"
 #include "base/version.h"
+#include "storage/change_observer.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/options.h"
@@ -29,15 +31,6 @@
 #include "storage/recovery_report.h"
 
 namespace slipstream::storage {
-
-// Hears which keys changed, in order to bring derived state up to date later.
-class ChangeObserver {
- public:
-  virtual ~ChangeObserver() = default;
-  // The entry of `key_id` changed. Called under the lock of its shard, from any thread: must be
-  // short, must not block and must not call the engine. During Open, called for every key.
-  virtual void OnChange(const base::KeyId& key_id) = 0;
-};
 
 // The outcome of a Write or an Apply.
 struct WriteResult {
@@ -63,9 +56,22 @@ struct ReadResult {
 
 // Figures for status; a snapshot that is exact when no call is under way.
 struct EngineStats {
+  // Of the keys in memory. If that is all of them, as it is without a memory limit but for the time
+  // after Open, `complete` says so.
   uint64_t live_key_count = 0;  // Not deleted; what expired counts until it is collected.
   uint64_t tombstone_count = 0;
   uint64_t damaged_key_count = 0;  // Found damaged by a read; answered with DATA_LOSS.
+  bool complete = true;
+  uint64_t dirty_count = 0;       // Entries that the next checkpoint will write.
+  uint64_t run_count = 0;         // Runs of the Sorted Log.
+  uint64_t run_entry_count = 0;   // Theirs; a key counts once for each run that has it.
+  uint64_t run_bytes = 0;         // Of their files.
+  uint64_t evicted_count = 0;     // Entries that left memory since Open.
+  uint64_t checkpoint_count = 0;  // Since Open.
+  uint64_t replay_bytes = 0;      // What a start would read of the log, about.
+  // Of all that counts against Options::memory_limit_bytes: keydir_bytes, value_cache_bytes,
+  // filters and fences of the runs, the observer's.
+  uint64_t memory_bytes = 0;
   uint64_t segment_count = 0;
   uint64_t log_bytes = 0;          // Of all segments, their unused part too.
   uint64_t keydir_bytes = 0;       // Memory of the KeyDir, all overhead counted.
@@ -92,7 +98,9 @@ struct EngineStats {
 
 // Thread-safe: a lock per stripe of 8 shards (a shard is the first byte of key_id), then one for
 // the log's open frame. Readers and writers wait for no disk, except that a write may have to make
-// room (Write) and that one flush works at a time.
+// room (Write) and that one flush works at a time. Keys that left memory cost a page of a run: Get,
+// GetRecord, Apply, Transact and VisitEntries may read the disk for them. If that page is damaged,
+// the engine stops: status().
 class Engine {
  public:
   // Opens the store in `directory`, taking its lock, creating it if options.create_if_missing.
@@ -151,8 +159,11 @@ class Engine {
 
   // Calls `visit` for each entry in `range` in key_id order, tombstones and expired ones too, until
   // it returns false. Under the shard's lock: `visit` must be short and must not call the engine.
-  // Sees one moment of each shard; costs what the range holds; no disk.
-  void VisitEntries(const base::KeyRange& range, absl::FunctionRef<bool(const Entry&)> visit);
+  // Sees one moment of each shard that is in memory, and of each 256 entries of one that is not
+  // whole there; costs what the range holds. UNAVAILABLE (ENGINE_FAILED) if a run cannot be read:
+  // then some entries were not visited, and status() says so from before this returns.
+  absl::Status VisitEntries(const base::KeyRange& range,
+                            absl::FunctionRef<bool(const Entry&)> visit);
 
   // Writes out what was appended and, with kSync, makes it durable; returns the new durable_lsn().
   // One flush works at a time, a second caller waits for it; writers go on meanwhile and fill the
@@ -162,11 +173,16 @@ class Engine {
 
   // One bounded step of background work: prepares (zeroes and syncs) the next segment; when idle
   // since the last call, writes an empty frame that bears witness to how far the log is durable, so
-  // that later damage of the last frame is not taken for a torn tail; copies some of what is
-  // current in the segment with the most dead bytes, or drops it. Returns whether there is more to
-  // do now. RESOURCE_EXHAUSTED (DISK_FULL) while there is no space for a segment and none can be
-  // freed.
+  // that later damage of the last frame is not taken for a torn tail; takes a step of a checkpoint
+  // or a merge of runs; evicts entries from memory, or brings them back where there is room; copies
+  // some of what is current in the segment with the most dead bytes, or drops it. Returns whether
+  // there is more to do now. RESOURCE_EXHAUSTED (DISK_FULL) while there is no space for a segment
+  // and none can be freed.
   absl::StatusOr<bool> Maintain();
+
+  // Whether Maintain leaves compaction alone, for as long as an operator wants the device for
+  // himself; dead bytes pile up meanwhile. A full disk is compacted even so. Not at first.
+  void PauseCompaction(bool paused);
 
   // Flushes with kSync, marks the directory clean and lets go of its lock. Further calls but
   // destruction are programming errors.

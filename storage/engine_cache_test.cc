@@ -58,12 +58,17 @@ class EngineCacheTest : public ::testing::Test {
 
   MemoryFileSystem fs_;
   base::Random rng_{1};
-  Options options_ = SmallOptions();
+  Options options_ = [] {
+    Options options = SmallOptions();
+    options.value_cache_bytes = 64 << 20;
+    return options;
+  }();
   std::unique_ptr<Engine> engine_;
 };
 
 TEST_F(EngineCacheTest, SecondGetReadsNoDiskAndSaysTheSame) {
   Put("key", "value");
+  Open();  // With an empty cache.
   const uint64_t before = read_count();
   ASSERT_OK_AND_ASSIGN(const ReadResult first, engine_->Get("key", Noon()));
   EXPECT_EQ(read_count(), before + 1);
@@ -77,6 +82,24 @@ TEST_F(EngineCacheTest, SecondGetReadsNoDiskAndSaysTheSame) {
   EXPECT_EQ(stats.value_cache_hit_count, 1u);
   EXPECT_EQ(stats.value_cache_miss_count, 1u);
   EXPECT_GT(stats.value_cache_bytes, 0u);
+}
+
+TEST_F(EngineCacheTest, WhatWasJustPutIsReadWithoutDiskWhileThereIsRoom) {
+  Put("key", "value");
+  const uint64_t before = read_count();
+  EXPECT_EQ(Value("key"), "value");
+  EXPECT_EQ(read_count(), before);
+  // More than the cache takes: what is put afterwards is not kept until somebody reads it.
+  options_.value_cache_bytes = 256 << 10;
+  Open();
+  for (int i = 0; i < 2000; ++i) Put(absl::StrCat("key", i), std::string(200, 'v'));
+  Put("late", "value");
+  const uint64_t full = read_count();
+  EXPECT_EQ(Value("late"), "value");
+  EXPECT_EQ(read_count(), full + 1);
+  EXPECT_EQ(Value("late"), "value");
+  EXPECT_EQ(read_count(), full + 1);
+  EXPECT_LE(engine_->stats().value_cache_bytes, options_.value_cache_bytes);
 }
 
 TEST_F(EngineCacheTest, SwitchedOffEachGetReads) {
@@ -97,7 +120,7 @@ TEST_F(EngineCacheTest, WhatIsNotYetDurableIsSaidSoFromTheCacheToo) {
     ASSERT_OK_AND_ASSIGN(const ReadResult read, engine_->Get("key", Noon()));
     EXPECT_EQ(read.lsn, 1u);
   }
-  EXPECT_EQ(engine_->stats().value_cache_hit_count, 1u);
+  EXPECT_EQ(engine_->stats().value_cache_hit_count, 2u);
 }
 
 TEST_F(EngineCacheTest, NothingOldIsServed) {
@@ -121,6 +144,7 @@ TEST_F(EngineCacheTest, NothingOldIsServed) {
 
 TEST_F(EngineCacheTest, DamagedRecordIsNeverKept) {
   Put("key", "value");
+  Open();
   fs_.FlipBit(JoinPath(kDirectory, SegmentFileName(1)),
               kPageBytes + kFrameHeaderBytes + kRecordHeaderBytes + 4, 2);
   for (int i = 0; i < 2; ++i) {

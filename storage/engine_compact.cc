@@ -13,74 +13,88 @@
 
 namespace slipstream::storage {
 
-absl::StatusOr<bool> Engine::Impl::Maintain() {
-  // On a full disk compaction comes first: each try to prepare a segment writes until it fails.
-  if (log_->is_out_of_space()) {
-    const absl::StatusOr<bool> freed = compactor_->Step();
-    if (freed.ok() ? *freed : !absl::IsResourceExhausted(freed.status())) return freed;
-    return log_->Maintain();
+// Looks for the entry whose record is the one at `location`, in memory and, where that does not
+// have the key, in the runs; absent if the record is not current. DATA_LOSS if it is, but is not
+// what its entry says.
+absl::StatusOr<Engine::Impl::Held> Engine::Impl::FindHolder(const RecordView& record,
+                                                            const Location& location) {
+  const base::KeyId key_id = base::KeyIdOf(record.key);
+  Held held;
+  {
+    KeyDir::Exclusive locked(&keydir_, StripeOf(key_id.shard()));
+    const KeyDir::Shard& shard = locked.shard(key_id.shard());
+    held.located = shard.table.Find(key_id);
+    held.is_hot = held.located.has_value() || shard.complete;
   }
-  const absl::StatusOr<bool> prepared = log_->Maintain();
-  if (!prepared.ok() ? !absl::IsResourceExhausted(prepared.status()) : *prepared) return prepared;
-  SLIP_ASSIGN_OR_RETURN(const bool compacted, compactor_->Step());
-  if (compacted) return true;
-  return prepared;
-}
-
-// Returns whether `record`, which stands at `location`, is the current one of its key. DATA_LOSS if
-// it is, but is not what its entry says.
-absl::StatusOr<bool> Engine::Impl::IsCurrent(const base::KeyId& key_id, const RecordView& record,
-                                             const Location& location,
-                                             KeyDir::Exclusive& locked) const {
-  const absl::optional<LocatedEntry> located = locked.shard(key_id.shard()).table.Find(key_id);
-  if (!located.has_value() || located->location != location) return false;
-  if (located->damaged || located->entry.version != record.version()) {
+  if (!held.is_hot) {
+    const SortedLog::View view = sorted_log_.view();
+    const absl::StatusOr<absl::optional<RunEntry>> found = view.runs->Find(key_id);
+    if (!found.ok()) return StopOver(found.status());
+    if (found->has_value()) held.located = (*found)->located;
+    held.generation = view.generation;
+  }
+  if (!held.located.has_value() || held.located->location != location) {
+    held.located.reset();
+    return held;
+  }
+  if (held.located->damaged || held.located->entry.version != record.version()) {
     return absl::DataLossError(absl::StrFormat("segment %d offset %d: a damaged record is current",
                                                location.segment_number, location.offset));
   }
-  return true;
+  return held;
 }
 
 absl::StatusOr<bool> Engine::Impl::MoveIfCurrent(const RecordView& record, const Location& from) {
-  const base::KeyId key_id = base::KeyIdOf(record.key);
-  const StripeMask stripe = StripeOf(key_id.shard());
-  {
-    // No room need be made for what is dead.
-    KeyDir::Exclusive locked(&keydir_, stripe);
-    SLIP_ASSIGN_OR_RETURN(const bool current, IsCurrent(key_id, record, from, locked));
-    if (!current) return false;
-  }
   PendingRecord copy{.header = record.header, .key = record.key, .value = record.value};
   copy.header.tx_id = 0;  // Its transaction is whole already; the copy stands alone.
   copy.header.crc32c = RecordCrc(copy.header, copy.key, copy.value);
-  if (copy.bytes() > log_->payload_bytes_max()) {
-    return absl::FailedPreconditionError(
-        absl::StrFormat("record of %d bytes, more than the %d that a segment holds now",
-                        copy.bytes(), log_->payload_bytes_max()));
-  }
+  const base::KeyId key_id = base::KeyIdOf(record.key);
   for (;;) {
+    SLIP_ASSIGN_OR_RETURN(const Held held, FindHolder(record, from));
+    // No room need be made for what is dead.
+    if (!held.located.has_value()) return false;
+    if (copy.bytes() > log_->payload_bytes_max()) {
+      return absl::FailedPreconditionError(
+          absl::StrFormat("record of %d bytes, more than the %d that a segment holds now",
+                          copy.bytes(), log_->payload_bytes_max()));
+    }
     SLIP_RETURN_IF_ERROR(log_->EnsureRoom(copy.bytes(), AppendPurpose::kCompact));
-    KeyDir::Exclusive locked(&keydir_, stripe);
-    SLIP_ASSIGN_OR_RETURN(const bool current, IsCurrent(key_id, record, from, locked));
-    if (!current) return false;
+    KeyDir::Exclusive locked(&keydir_, StripeOf(key_id.shard()));
+    KeyDir::Shard& shard = locked.shard(key_id.shard());
+    const absl::optional<LocatedEntry> hot = shard.table.Find(key_id);
+    const bool holds = hot.has_value() ? hot->location == from
+                                       : !held.is_hot && !shard.complete &&
+                                             sorted_log_.generation() == held.generation;
+    if (!holds) continue;
+    SLIP_RETURN_IF_ERROR(shard.table.Admit(record.version().actor));
     SLIP_ASSIGN_OR_RETURN(const Lsn lsn,
                           log_->TryAppend(absl::MakeSpan(&copy, 1), AppendPurpose::kCompact));
     if (lsn == 0) continue;
-    SLIP_CHECK(locked.shard(key_id.shard()).table.Move(key_id, from, copy.location));
-    segment_table_.AddDead(from.segment_number, record.bytes());
+    if (hot.has_value()) {
+      SLIP_CHECK(shard.table.Move(key_id, from, copy.location));
+    } else {
+      InsertMoved(*held.located, copy.location, shard);
+    }
+    AddDead(from, record.bytes(), shard);
     return true;
   }
 }
 
-// Counts what an Upsert of the record at `location` has left dead: that record, or what it
-// replaced.
-void Engine::Impl::CountDead(const UpsertResult& result, const Location& location,
-                             uint64_t record_bytes) {
-  if (result.taken) {
-    segment_table_.AddDead(result.replaced.segment_number, result.replaced_bytes);
-  } else {
-    segment_table_.AddDead(location.segment_number, record_bytes);
-  }
+// Takes a cold entry, whose record was copied to `location`, into memory.
+void Engine::Impl::InsertMoved(LocatedEntry located, const Location& location,
+                               KeyDir::Shard& shard) {
+  located.location = location;
+  const uint64_t bytes_before = shard.table.bytes();
+  shard.table.InsertMoved(located);
+  hot_bytes_.fetch_add(shard.table.bytes() - bytes_before, std::memory_order_relaxed);
+}
+
+// Counts a record of `shard` as dead.
+void Engine::Impl::AddDead(const Location& location, uint64_t record_bytes,
+                           const KeyDir::Shard& shard) {
+  segment_table_.AddDead(
+      location.segment_number, record_bytes,
+      shard.collected ? SegmentTable::Shard::kCollected : SegmentTable::Shard::kNotCollected);
 }
 
 Manifest Engine::Impl::Floor() {

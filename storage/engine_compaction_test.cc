@@ -44,6 +44,7 @@ namespace {
 
 using testing::AllEntries;
 using testing::CheckEntriesAgainstLog;
+using testing::ColdOptions;
 using testing::kDirectory;
 using testing::Noon;
 using testing::SmallOptions;
@@ -255,6 +256,15 @@ class Model {
     if (read.found) ASSERT_EQ(read.value, expected.value);
   }
 
+  absl::Status Rest() {
+    for (int step = 0; step < 100'000; ++step) {
+      const absl::StatusOr<bool> more = engine_->Maintain();
+      if (!more.ok()) return more.status();
+      if (!*more) return engine_->Flush(Engine::FlushMode::kSync).status();
+    }
+    return absl::InternalError("maintenance does not come to rest");
+  }
+
   void Reopen() {
     ASSERT_OK(engine_->Flush(Engine::FlushMode::kSync));
     const EngineStats before = engine_->stats();
@@ -266,6 +276,8 @@ class Model {
         << engine_->recovery_report().damaged[0].cause;
     ASSERT_FALSE(engine_->recovery_report().manifest_damaged);
     ASSERT_OK(CheckEntriesAgainstLog(*engine_, fs_));
+    // What a write to a cold key killed is counted when the runs are merged.
+    if (options_.memory_limit_bytes != 0) ASSERT_OK(Rest());
     ASSERT_EQ(engine_->stats().dead_bytes, ScanDeadBytes(*fs_));
     CheckAll();
   }
@@ -279,12 +291,13 @@ class Model {
   uint64_t compacted_segment_count_ = 0;
 };
 
+// The second half of the seeds leave no memory for entries: spills, merges and compaction collide.
 TEST_F(EngineCompactionTest, AgreesWithAMapAndItsAccountWithAScan) {
   uint64_t compacted_segment_count = 0;
-  for (uint64_t seed = 1; seed <= 8; ++seed) {
+  for (uint64_t seed = 1; seed <= 16; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     MemoryFileSystem fs;
-    Options options = options_;
+    Options options = seed <= 8 ? options_ : ColdOptions();
     options.compaction_step_bytes = seed % 2 == 0 ? 200 : 5000;
     Model model(&fs, options, seed);
     ASSERT_OK(model.Open());
@@ -296,7 +309,6 @@ TEST_F(EngineCompactionTest, AgreesWithAMapAndItsAccountWithAScan) {
     EXPECT_EQ(model.engine().stats().failed_segment_count, 0u);
     compacted_segment_count += model.compacted_segment_count();
   }
-  std::printf("%d segments compacted\n", static_cast<int>(compacted_segment_count));
   EXPECT_GT(compacted_segment_count, 50u);
 }
 
@@ -579,8 +591,7 @@ TEST_F(EngineCompactionTest, ReadsGoOnWhileSegmentsAreDropped) {
   }
   stop = true;
   for (std::thread& thread : threads) thread.join();
-  std::printf("%d reads, %d segments compacted\n", static_cast<int>(read_count.load()),
-              static_cast<int>(engine_->stats().compacted_segment_count));
+  EXPECT_GT(read_count.load(), 0u);
   EXPECT_GT(engine_->stats().compacted_segment_count, 10u);
   EXPECT_EQ(engine_->stats().failed_segment_count, 0u);
 }

@@ -23,13 +23,17 @@ namespace {
 using testing::Account;
 using testing::AllEntries;
 using testing::CheckEntriesAgainstLog;
+using testing::ColdOptions;
 using testing::kDirectory;
 using testing::Noon;
 using testing::Script;
 using testing::SmallOptions;
 
-constexpr size_t kUnitsEnumeratedMax = 12;
-constexpr int kRandomCrashCount = 64;
+// Which mixtures of n unsynced units are tried: all 2^n of them up to units_max, else random ones.
+struct Mixtures {
+  size_t units_max = 12;
+  uint64_t random_count = 64;
+};
 
 // Reopens what the crash left, twice, and goes on with a write and so many steps of maintenance.
 // `account` is a copy for this crash alone.
@@ -71,10 +75,12 @@ struct Course {
   int step_count = 60;
   int maintenance_per_step = 0;
   uint64_t compacted_segment_count_min = 0;  // In the last of its lives, if nothing crashes.
+  Mixtures mixtures = {};
 };
 
 // Returns how many crashed states were checked.
 int CrashEverywhere(const Options& options, const Course& course) {
+  const Mixtures& mixtures = course.mixtures;
   const uint64_t seed = course.seed;
   int state_count = 0;
   for (uint64_t call = 1;; ++call) {
@@ -90,8 +96,8 @@ int CrashEverywhere(const Options& options, const Course& course) {
     script.DropEngine();
     EXPECT_FALSE(absl::IsInternal(status)) << status;
     const size_t unit_count = fs.UnsyncedUnitCount();
-    const bool enumerated = unit_count <= kUnitsEnumeratedMax;
-    const uint64_t mask_count = enumerated ? uint64_t{1} << unit_count : kRandomCrashCount;
+    const bool enumerated = unit_count <= mixtures.units_max;
+    const uint64_t mask_count = enumerated ? uint64_t{1} << unit_count : mixtures.random_count;
     base::Random rng(call);
     for (uint64_t mask = 0; mask < mask_count; ++mask) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " call ", call, " mask ", mask));
@@ -116,6 +122,17 @@ TEST_P(EngineCrashTest, EveryCallAndEveryMixtureKeepsWhatWasDurable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EngineCrashTest, ::testing::Values(1, 2, 3));
+
+class ColdEngineCrashTest : public ::testing::TestWithParam<uint64_t> {};
+
+TEST_P(ColdEngineCrashTest, EveryCallAndEveryMixtureKeepsWhatWasDurable) {
+  std::printf("%d crashed states\n",
+              CrashEverywhere(ColdOptions(), {.seed = GetParam(),
+                                              .step_count = 40,
+                                              .mixtures = {.units_max = 4, .random_count = 12}}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ColdEngineCrashTest, ::testing::Values(1, 2, 3, 4));
 
 class CompactionCrashTest : public ::testing::TestWithParam<uint64_t> {};
 

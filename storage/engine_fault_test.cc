@@ -26,6 +26,7 @@ namespace slipstream::storage {
 namespace {
 
 using base::testing::StatusIs;
+using testing::ColdOptions;
 using ::testing::HasSubstr;
 using testing::kDirectory;
 using testing::Noon;
@@ -65,11 +66,11 @@ class EngineFaultTest : public ::testing::Test {
 };
 
 // Fails the `call`-th call of a script; returns false if the script makes no such call.
-bool FailOneCall(uint64_t seed, const MemoryFileSystem::Fault& fault) {
+bool FailOneCall(const Options& options, uint64_t seed, const MemoryFileSystem::Fault& fault) {
   constexpr int kStepCount = 50;
   MemoryFileSystem fs;
   fs.InjectFault(fault);
-  Script script(&fs, SmallOptions(), seed);
+  Script script(&fs, options, seed);
   const absl::Status status = script.Run(kStepCount, Script::OnError::kGoOn);
   EXPECT_FALSE(absl::IsInternal(status)) << status;
   const bool reached = fs.call_count() >= fault.call;
@@ -78,24 +79,31 @@ bool FailOneCall(uint64_t seed, const MemoryFileSystem::Fault& fault) {
   base::Random power(seed + fault.call);
   fs.Crash(&power);
   base::Random rng(3);
-  const auto engine = Engine::Open(&fs, kDirectory, SmallOptions(), &rng, nullptr);
+  const auto engine = Engine::Open(&fs, kDirectory, options, &rng, nullptr);
   EXPECT_OK(engine);
   if (engine.ok()) EXPECT_OK(script.account().CheckReopened(**engine));
   return reached;
 }
 
-TEST_F(EngineFaultTest, EveryCallMayFailWithoutLosingWhatWasAcknowledged) {
+void FailEveryCall(const Options& options) {
   for (const Error error : {Error::kDevice, Error::kDiskFull}) {
     for (const bool lasting : {false, true}) {
       for (uint64_t call = 1;; ++call) {
         SCOPED_TRACE(
             absl::StrCat("call ", call, " lasting ", lasting, " error ", static_cast<int>(error)));
-        if (!FailOneCall(/*seed=*/5, {.call = call, .lasting = lasting, .error = error})) break;
-        ASSERT_FALSE(HasFailure());
+        const MemoryFileSystem::Fault fault{.call = call, .lasting = lasting, .error = error};
+        if (!FailOneCall(options, /*seed=*/5, fault)) break;
+        ASSERT_FALSE(::testing::Test::HasFailure());
       }
     }
   }
 }
+
+TEST_F(EngineFaultTest, EveryCallMayFailWithoutLosingWhatWasAcknowledged) {
+  FailEveryCall(SmallOptions());
+}
+
+TEST_F(EngineFaultTest, SoMayEveryCallWhileEntriesLeaveMemory) { FailEveryCall(ColdOptions()); }
 
 TEST_F(EngineFaultTest, FailedSyncStopsTheEngineForGood) {
   Open();

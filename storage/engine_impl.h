@@ -1,23 +1,23 @@
 // Engine::Impl: the engine itself, behind engine.h. Nothing but engine*.cc includes this.
 //
-// A write, from top to bottom: check limits and digest values (no lock); make room (may do I/O);
-// lock the stripes involved; give versions and dots; append to the log; point the KeyDir to it;
-// tell the observer; unlock.
+// The way of a write, a get, a checkpoint: docs/storage.md.
 #ifndef SLIPSTREAM_STORAGE_ENGINE_IMPL_H_
 #define SLIPSTREAM_STORAGE_ENGINE_IMPL_H_
 
 #include <atomic>
 #include <cstdint>
-#include <list>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
@@ -25,19 +25,26 @@
 #include "base/key_id.h"
 #include "base/random.h"
 #include "base/version.h"
+#include "storage/change_observer.h"
+#include "storage/checkpointer.h"
 #include "storage/compactor.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/identity.h"
+#include "storage/index_file.h"
 #include "storage/keydir.h"
 #include "storage/log.h"
+#include "storage/log_recovery.h"
 #include "storage/manifest.h"
 #include "storage/options.h"
 #include "storage/precondition.h"
 #include "storage/record.h"
+#include "storage/record_batch.h"
 #include "storage/recovery_report.h"
+#include "storage/run_merge_cursor.h"
 #include "storage/segment_table.h"
+#include "storage/sorted_log.h"
 #include "storage/value_cache.h"
 
 namespace slipstream::storage {
@@ -57,34 +64,22 @@ class Engine::Impl final : private Compactor::Records {
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
   base::Hlc Snapshot();
   absl::StatusOr<Record> GetRecord(const base::KeyId& key_id, Lsn* lsn);
-  void VisitEntries(const base::KeyRange& range, absl::FunctionRef<bool(const Entry&)> visit);
-  absl::StatusOr<bool> Maintain();
-  absl::Status Close();
+  absl::Status VisitEntries(const base::KeyRange& range,
+                            absl::FunctionRef<bool(const Entry&)> visit);
+  absl::StatusOr<bool> Maintain() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
+  absl::Status Close() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
 
+  void PauseCompaction(bool paused) { compaction_is_paused_ = paused; }
   Log& log() { return *log_; }
   base::ActorId actor() const { return base::ActorId{identity_.actor}; }
   uint64_t node_id() const { return identity_.node_id; }
   base::Hlc last_hlc() const { return clock_.last(); }
   uint64_t apply_count() const { return apply_count_.load(std::memory_order_acquire); }
-  EngineStats stats();
+  EngineStats stats() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
   const Limits& limits() const { return options_.limits; }
   const RecoveryReport& recovery_report() const { return report_; }
 
  private:
-  // Records to be appended together, and whose they are. A Commit has no key_id.
-  struct Batch {
-    absl::InlinedVector<PendingRecord, 2> records;
-    absl::InlinedVector<base::KeyId, 2> key_ids;
-    StripeMask stripes = 0;
-    uint64_t payload_bytes = 0;
-    // What the values of `records` point into where compressed; a list, as its elements stay put.
-    std::list<std::string> compressed;
-
-    void Compress(PendingRecord& record, Compression policy);
-    void Add(const PendingRecord& record, const base::KeyId& key_id);
-    void AddCommit(uint64_t tx_id);
-    AppendPurpose purpose() const;
-  };
   // Preconditions, with what can be worked out before any lock is taken.
   struct Guard {
     absl::Span<const Precondition> preconditions;
@@ -107,6 +102,22 @@ class Engine::Impl final : private Compactor::Records {
     }
   };
   enum class Tombstones { kRead, kSkip };
+  // The entry of a record that is current.
+  struct Held {
+    absl::optional<LocatedEntry> located;  // nullopt: there is none, the record is not current.
+    bool is_hot = false;                   // It is, or would be, in memory.
+    uint64_t generation = 0;               // Of the runs in which it was looked for, if not.
+  };
+  // How far a visit came.
+  struct Visited {
+    absl::optional<base::KeyId> next;  // All before it was visited; nullopt: all was.
+    bool stopped = false;              // By what it called.
+  };
+  // What MakeKnown learned of some keys.
+  struct Known {
+    uint64_t generation = 0;   // Of the runs, before the look at them.
+    std::vector<bool> absent;  // One each: neither in memory nor in the runs.
+  };
 
   Impl(FileSystem* fs, absl::string_view directory, const Options& options,
        ChangeObserver* observer);
@@ -114,20 +125,29 @@ class Engine::Impl final : private Compactor::Records {
   // Opening; engine_open.cc.
   absl::Status OpenDirectory();
   absl::Status Recover(base::Random* rng);
-  absl::Status JudgeDamage(uint64_t damage_id) const;
+  void OpenLog(LogTail tail, base::Random rng) ABSL_LOCKS_EXCLUDED(maintain_mutex_);
+  absl::StatusOr<LogRecovery> ReadLog(const LogRecoveryOptions& options);
+  absl::Status LoadIndex(Runs& runs);
+  void LoadDeadBytes(const LogTail& tail);
+  bool CanTrustIndex(const LogRecovery& recovery) const;
+  absl::Status DiscardIndex();
+  absl::Status RemoveOtherRuns(absl::Span<const uint64_t> kept_numbers);
+  absl::Status JudgeDamage(const std::vector<DamagedRange>& damaged) const;
   absl::Status BeginLife(base::Random* rng, uint64_t damage_id);
   absl::Status Restore(const RecordView& record, const Location& location);
-  void NotifyAll();
+  absl::Status NotifyAll();
 
   // Writing; engine_write.cc.
   absl::Status CheckMutations(absl::Span<const Mutation> mutations, Atomicity atomicity) const;
   absl::Status CheckRecords(absl::Span<const Record> records, Atomicity atomicity) const;
   absl::StatusOr<WriteResult> WriteIf(const Guard& guard, absl::Span<const Mutation> mutations,
                                       Atomicity atomicity, absl::Time now);
-  absl::StatusOr<Lsn> AppendNew(Batch& batch, absl::Time now, KeyDir::Exclusive& locked);
-  absl::StatusOr<Lsn> ApplyBatch(const Batch& batch, Atomicity atomicity, size_t& applied_count);
-  absl::Status Admit(const Batch& batch, KeyDir::Exclusive& locked);
-  void Publish(const Batch& batch, KeyDir::Exclusive& locked);
+  absl::StatusOr<Lsn> AppendNew(RecordBatch& batch, absl::Time now, KeyDir::Exclusive& locked);
+  absl::StatusOr<Lsn> ApplyBatch(const RecordBatch& batch, Atomicity atomicity,
+                                 size_t& applied_count);
+  absl::Status Admit(const RecordBatch& batch, KeyDir::Exclusive& locked);
+  bool Upsert(const LocatedEntry& located, KeyDir::Shard& shard);
+  void Publish(const RecordBatch& batch, KeyDir::Exclusive& locked);
   uint64_t NextTxId() { return last_tx_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
   // Preconditions; engine_transact.cc.
@@ -135,12 +155,44 @@ class Engine::Impl final : private Compactor::Records {
   absl::Status CheckGuard(const Guard& guard, absl::Time now, KeyDir::Exclusive& locked) const;
   bool IsDurable(const Guard& guard, KeyDir::Exclusive& locked) const;
 
+  // Memory and runs as one; engine_cold.cc.
+  absl::StatusOr<absl::optional<LocatedEntry>> FindEntry(const base::KeyId& key_id);
+  absl::Status InsertClean(const LocatedEntry& located, KeyDir::Shard& shard);
+  absl::StatusOr<Known> MakeKnown(absl::Span<const base::KeyId> key_ids);
+  bool IsKnown(absl::Span<const base::KeyId> key_ids, const Known& known,
+               KeyDir::Exclusive& locked) const;
+  absl::StatusOr<Visited> VisitSome(const base::KeyRange& range,
+                                    absl::FunctionRef<bool(const LocatedEntry&)> visit);
+  bool VisitIfComplete(const base::KeyRange& range,
+                       absl::FunctionRef<bool(const LocatedEntry&)> visit, Visited& visited);
+  static bool VisitBoth(const KeyDirShard& table, absl::Span<const LocatedEntry> cold,
+                        const base::KeyRange& range,
+                        absl::FunctionRef<bool(const LocatedEntry&)> visit);
+  absl::Status StopOver(const absl::Status& cause);
+
+  // What may be where; engine_memory.cc.
+  absl::StatusOr<bool> MaintainMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  absl::StatusOr<bool> StartMerge(size_t run_count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  absl::StatusOr<bool> StepCheckpointer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  absl::Status JudgeDerived(const absl::Status& status);
+  void UpdateHotBudget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  uint64_t ReplayBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  bool CheckpointIsDue(const KeyDirStats& stats) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  bool EvictSome(const KeyDirStats& stats) ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  absl::StatusOr<bool> WarmUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  absl::StatusOr<bool> WarmUpShard(uint8_t index, const SortedLog::View& view)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  absl::Status MakeMemory() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
+  bool IsFarBeyondBudget() const;
+  absl::Status CheckpointAtEnd() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
+  uint64_t hot_bytes() const { return hot_bytes_.load(std::memory_order_relaxed); }
   // Compaction; engine_compact.cc.
   absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) override;
   Manifest Floor() override;
-  absl::StatusOr<bool> IsCurrent(const base::KeyId& key_id, const RecordView& record,
-                                 const Location& location, KeyDir::Exclusive& locked) const;
-  void CountDead(const UpsertResult& result, const Location& location, uint64_t record_bytes);
+  absl::StatusOr<Held> FindHolder(const RecordView& record, const Location& location);
+  void InsertMoved(LocatedEntry located, const Location& location, KeyDir::Shard& shard);
+  void AddDead(const Location& location, uint64_t record_bytes, const KeyDir::Shard& shard);
   absl::Status LoadManifest();
   void RaiseToManifest();
 
@@ -161,7 +213,8 @@ class Engine::Impl final : private Compactor::Records {
   std::unique_ptr<DirectoryLock> lock_;
   Identity identity_;
   RecoveryReport report_;
-  IoPath io_path_;  // As found by Open; segments may know better.
+  IoPath io_path_;                      // As found by Open; segments may know better.
+  absl::optional<LoadedIndex> loaded_;  // While opening: what the checkpoint says.
 
   base::HybridClock clock_{0};
   std::atomic<uint64_t> last_tx_id_{0};
@@ -169,11 +222,27 @@ class Engine::Impl final : private Compactor::Records {
   std::atomic<uint64_t> stored_value_bytes_{0};
   std::atomic<uint64_t> apply_count_{0};  // Under the stripe locks of what is applied.
   KeyDir keydir_;
+  SortedLog sorted_log_;
   SegmentTable segment_table_;
   Manifest manifest_;  // As found by Open; the compactor goes on from it.
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Compactor> compactor_;
+  std::atomic<bool> compaction_is_paused_{false};
+
+  // What the entries in memory take, beyond empty tables, and what they may.
+  std::atomic<uint64_t> hot_bytes_{0};
+  std::atomic<uint64_t> hot_budget_{std::numeric_limits<uint64_t>::max()};
+  std::atomic<uint64_t> evicted_count_{0};
+
+  // One step of background work at a time. Taken before every other lock.
+  absl::Mutex maintain_mutex_;
+  std::unique_ptr<Checkpointer> checkpointer_ ABSL_GUARDED_BY(maintain_mutex_);
+  // No merge is tried before as many checkpoints: the disk was too full for one.
+  uint64_t next_merge_checkpoint_ ABSL_GUARDED_BY(maintain_mutex_) = 0;
+  // Where the sweeps over the shards go on; they go around.
+  uint8_t next_evicted_shard_ ABSL_GUARDED_BY(maintain_mutex_) = 0;
+  uint8_t next_warmed_shard_ ABSL_GUARDED_BY(maintain_mutex_) = 0;
 };
 
 }  // namespace slipstream::storage

@@ -59,7 +59,7 @@ TEST_F(EngineThreadsTest, WriterThatLostItsRoomToAnotherLeavesNoGapInTheDots) {
   uint64_t sequence = 0;
   std::thread writer;
   const base::KeyId held = base::KeyIdOf("held");
-  engine->VisitEntries({.first = held, .last = held}, [&](const Entry&) {
+  ASSERT_OK(engine->VisitEntries({.first = held, .last = held}, [&](const Entry&) {
     // This holds the stripe of "held": its writer makes room, a segment, and then has to wait.
     writer = std::thread([&] { sequence = put("held"); });
     const auto has_second = [&] {
@@ -71,7 +71,7 @@ TEST_F(EngineThreadsTest, WriterThatLostItsRoomToAnotherLeavesNoGapInTheDots) {
       for (int i = 0; i < kRecordsPerSegment; ++i) put("filler");
     }).join();
     return true;
-  });
+  }));
   writer.join();
   EXPECT_EQ(sequence, 2u);
   EXPECT_EQ(put("held"), 3u);

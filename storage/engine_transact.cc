@@ -53,11 +53,13 @@ absl::StatusOr<WriteResult> Engine::Impl::Transact(absl::Span<const Precondition
                                                    absl::Time now) {
   SLIP_ASSIGN_OR_RETURN(const Guard guard, MakeGuard(preconditions));
   if (!mutations.empty()) return WriteIf(guard, mutations, Atomicity::kAll, now);
-  WriteResult result;
-  KeyDir::Exclusive locked(&keydir_, guard.stripes);
-  SLIP_RETURN_IF_ERROR(CheckGuard(guard, now, locked));
-  if (!IsDurable(guard, locked)) result.lsn = log_->appended_lsn();
-  return result;
+  for (;;) {
+    SLIP_ASSIGN_OR_RETURN(const Known known, MakeKnown(guard.key_ids));
+    KeyDir::Exclusive locked(&keydir_, guard.stripes);
+    if (!IsKnown(guard.key_ids, known, locked)) continue;
+    SLIP_RETURN_IF_ERROR(CheckGuard(guard, now, locked));
+    return WriteResult{.lsn = IsDurable(guard, locked) ? 0 : log_->appended_lsn()};
+  }
 }
 
 absl::StatusOr<Engine::Impl::Guard> Engine::Impl::MakeGuard(

@@ -10,8 +10,8 @@
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "storage/ceilings.h"
-#include "storage/compression.h"
 #include "storage/engine_impl.h"
+#include "storage/record_batch.h"
 
 namespace slipstream::storage {
 namespace {
@@ -64,21 +64,6 @@ absl::Status CheckKeysDiffer(absl::Span<const Mutation> mutations) {
   return Refuse("a key occurs twice in an atomic batch", base::kReasonMessageInvalid);
 }
 
-PendingRecord MakePending(bool deletes, absl::string_view key, absl::string_view value) {
-  PendingRecord record;
-  record.key = key;
-  record.value = value;
-  record.header.type = deletes ? RecordType::kDelete : RecordType::kPut;
-  record.header.key_bytes = static_cast<uint32_t>(key.size());
-  record.header.stored_bytes = record.header.raw_bytes = static_cast<uint32_t>(value.size());
-  if (!deletes) record.header.value_digest = base::DigestOfValue(value);
-  return record;
-}
-
-void SetCrc(PendingRecord& record) {
-  record.header.crc32c = RecordCrc(record.header, record.key, record.value);
-}
-
 // A version beyond the ceiling would be acknowledged, and refused by every reader afterwards.
 absl::Status CheckClock(base::Hlc last) {
   if (last <= kClockCeiling) return absl::OkStatus();
@@ -104,41 +89,6 @@ base::Version VersionOf(const RecordHeader& header) {
 }
 
 }  // namespace
-
-// Replaces the value of `record` by its compressed form if the policy has one for it.
-void Engine::Impl::Batch::Compress(PendingRecord& record, Compression policy) {
-  StoredValue stored = CompressValue(record.value, policy);
-  if (stored.codec == Codec::kNone) return;
-  compressed.push_back(std::move(stored.bytes));
-  record.value = compressed.back();
-  record.header.codec = stored.codec;
-  record.header.stored_bytes = static_cast<uint32_t>(record.value.size());
-}
-
-void Engine::Impl::Batch::Add(const PendingRecord& record, const base::KeyId& key_id) {
-  records.push_back(record);
-  key_ids.push_back(key_id);
-  stripes |= StripeOf(key_id.shard());
-  payload_bytes += record.bytes();
-}
-
-void Engine::Impl::Batch::AddCommit(uint64_t tx_id) {
-  PendingRecord commit;
-  commit.header.type = RecordType::kCommit;
-  commit.header.tx_id = tx_id;
-  commit.header.sequence = records.size();
-  for (PendingRecord& record : records) record.header.tx_id = tx_id;
-  SetCrc(commit);
-  records.push_back(commit);
-  payload_bytes += commit.bytes();
-}
-
-AppendPurpose Engine::Impl::Batch::purpose() const {
-  const bool deletes = std::all_of(records.begin(), records.end(), [](const PendingRecord& record) {
-    return record.header.type != RecordType::kPut;
-  });
-  return deletes ? AppendPurpose::kDelete : AppendPurpose::kWrite;
-}
 
 absl::Status Engine::Impl::CheckMutations(absl::Span<const Mutation> mutations,
                                           Atomicity atomicity) const {
@@ -170,7 +120,7 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
   SLIP_RETURN_IF_ERROR(CheckMutations(mutations, atomicity));
   WriteResult result;
   if (mutations.empty()) return result;
-  Batch batch;
+  RecordBatch batch;
   for (const Mutation& mutation : mutations) {
     const bool deletes = mutation.kind == Mutation::Kind::kDelete;
     PendingRecord pending = MakePending(deletes, mutation.key, mutation.value);
@@ -179,15 +129,22 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
     batch.Add(pending, base::KeyIdOf(mutation.key));
   }
   if (atomicity == Atomicity::kAll && mutations.size() > 1) batch.AddCommit(NextTxId());
+  SLIP_RETURN_IF_ERROR(MakeMemory());
   while (result.lsn == 0) {
     SLIP_RETURN_IF_ERROR(log_->EnsureRoom(batch.payload_bytes, batch.purpose()));
+    SLIP_ASSIGN_OR_RETURN(const Known known, MakeKnown(guard.key_ids));
     KeyDir::Exclusive locked(&keydir_, batch.stripes | guard.stripes);
+    if (!IsKnown(guard.key_ids, known, locked)) continue;
     SLIP_RETURN_IF_ERROR(CheckGuard(guard, now, locked));
     SLIP_ASSIGN_OR_RETURN(result.lsn, AppendNew(batch, now, locked));
     if (result.lsn != 0) Publish(batch, locked);
   }
   result.applied_count = mutations.size();
   for (size_t i = 0; i < mutations.size(); ++i) {
+    if (value_cache_.is_on() && mutations[i].kind == Mutation::Kind::kPut) {
+      value_cache_.InsertIfRoom({.key_id = batch.key_ids[i], .location = batch.records[i].location},
+                                mutations[i].key, mutations[i].value);
+    }
     result.versions.push_back(VersionOf(batch.records[i].header));
     result.sequences.push_back(batch.records[i].header.sequence);
   }
@@ -196,7 +153,7 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
 
 // Gives each record a version and a dot, and appends them. 0, or an error, if nothing was appended:
 // then the dots are given back, so that the next ones leave no gap.
-absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
+absl::StatusOr<Lsn> Engine::Impl::AppendNew(RecordBatch& batch, absl::Time now,
                                             KeyDir::Exclusive& locked) {
   SLIP_RETURN_IF_ERROR(CheckClock(std::max(clock_.last(), base::HlcFromTime(now))));
   SLIP_RETURN_IF_ERROR(CheckDots(batch.key_ids, locked));
@@ -218,7 +175,7 @@ absl::StatusOr<Lsn> Engine::Impl::AppendNew(Batch& batch, absl::Time now,
   return lsn;
 }
 
-absl::Status Engine::Impl::Admit(const Batch& batch, KeyDir::Exclusive& locked) {
+absl::Status Engine::Impl::Admit(const RecordBatch& batch, KeyDir::Exclusive& locked) {
   for (size_t i = 0; i < batch.key_ids.size(); ++i) {
     SLIP_RETURN_IF_ERROR(locked.shard(batch.key_ids[i].shard())
                              .table.Admit(base::ActorId{batch.records[i].header.actor}));
@@ -226,7 +183,23 @@ absl::Status Engine::Impl::Admit(const Batch& batch, KeyDir::Exclusive& locked) 
   return absl::OkStatus();
 }
 
-void Engine::Impl::Publish(const Batch& batch, KeyDir::Exclusive& locked) {
+// Stores `located` as KeyDirShard::Upsert does, and accounts for its memory and for what is dead by
+// it: what it replaced, or its own record. Returns whether it was taken.
+bool Engine::Impl::Upsert(const LocatedEntry& located, KeyDir::Shard& shard) {
+  const uint64_t bytes_before = shard.table.bytes();
+  const UpsertResult result = shard.table.Upsert(located);
+  if (!result.taken) {
+    AddDead(located.location, located.entry.record_bytes, shard);
+    return false;
+  }
+  if (result.replaced_bytes != 0) AddDead(result.replaced, result.replaced_bytes, shard);
+  if (const uint64_t bytes = shard.table.bytes(); bytes != bytes_before) {
+    hot_bytes_.fetch_add(bytes - bytes_before, std::memory_order_relaxed);
+  }
+  return true;
+}
+
+void Engine::Impl::Publish(const RecordBatch& batch, KeyDir::Exclusive& locked) {
   uint64_t raw_bytes = 0;
   uint64_t stored_bytes = 0;
   for (size_t i = 0; i < batch.key_ids.size(); ++i) {
@@ -234,23 +207,22 @@ void Engine::Impl::Publish(const Batch& batch, KeyDir::Exclusive& locked) {
     const base::KeyId& key_id = batch.key_ids[i];
     raw_bytes += record.header.raw_bytes;
     stored_bytes += record.header.stored_bytes;
-    const UpsertResult result =
-        locked.shard(key_id.shard())
-            .table.Upsert({
-                .entry =
-                    {
-                        .key_id = key_id,
-                        .version = VersionOf(record.header),
-                        .sequence = record.header.sequence,
-                        .expires_at_ms = record.header.expires_at_ms,
-                        .value_digest = record.header.value_digest,
-                        .record_bytes = static_cast<uint32_t>(record.bytes()),
-                        .tombstone = record.header.type == RecordType::kDelete,
-                    },
-                .location = record.location,
-            });
-    CountDead(result, record.location, record.bytes());
-    if (result.taken) Notify(key_id);
+    const bool changed = Upsert(
+        {
+            .entry =
+                {
+                    .key_id = key_id,
+                    .version = VersionOf(record.header),
+                    .sequence = record.header.sequence,
+                    .expires_at_ms = record.header.expires_at_ms,
+                    .value_digest = record.header.value_digest,
+                    .record_bytes = static_cast<uint32_t>(record.bytes()),
+                    .tombstone = record.header.type == RecordType::kDelete,
+                },
+            .location = record.location,
+        },
+        locked.shard(key_id.shard()));
+    if (changed) Notify(key_id);
   }
   raw_value_bytes_.fetch_add(raw_bytes, std::memory_order_relaxed);
   stored_value_bytes_.fetch_add(stored_bytes, std::memory_order_relaxed);
@@ -294,7 +266,7 @@ absl::StatusOr<WriteResult> Engine::Impl::Apply(absl::Span<const Record> records
       std::min<uint64_t>(options_.frame_bytes_target, log_->payload_bytes_max());
   WriteResult result;
   for (size_t next = 0; next < records.size();) {
-    Batch batch;
+    RecordBatch batch;
     for (; next < records.size(); ++next) {
       const Record& record = records[next];
       PendingRecord pending = MakePending(record.tombstone, record.key, record.value);
@@ -316,15 +288,18 @@ absl::StatusOr<WriteResult> Engine::Impl::Apply(absl::Span<const Record> records
 
 // Appends those records of `offered` that are newer than what is stored, and adds their number to
 // `applied_count`. 0 if there are none.
-absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const Batch& offered, Atomicity atomicity,
+absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const RecordBatch& offered, Atomicity atomicity,
                                              size_t& applied_count) {
+  SLIP_RETURN_IF_ERROR(MakeMemory());
   for (;;) {
     // For all of them and a Commit, though some may be skipped.
     SLIP_RETURN_IF_ERROR(log_->EnsureRoom(
         std::min(offered.payload_bytes + kRecordHeaderBytes, log_->payload_bytes_max()),
         offered.purpose()));
+    SLIP_ASSIGN_OR_RETURN(const Known known, MakeKnown(offered.key_ids));
     KeyDir::Exclusive locked(&keydir_, offered.stripes);
-    Batch batch;
+    if (!IsKnown(offered.key_ids, known, locked)) continue;
+    RecordBatch batch;
     for (size_t i = 0; i < offered.key_ids.size(); ++i) {
       const PendingRecord& record = offered.records[i];
       KeyDir::Shard& shard = locked.shard(offered.key_ids[i].shard());

@@ -15,6 +15,8 @@ namespace slipstream::storage {
 
 // A position in the node's log: 1 for its first record, counting records. 0 is before all.
 using Lsn = uint64_t;
+// What depends on it never becomes durable: the engine has failed.
+inline constexpr Lsn kNeverDurable = ~Lsn{0};
 
 // What a client asks to be done to one key. The views must live as long as the call they go to.
 struct Mutation {

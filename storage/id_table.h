@@ -40,11 +40,23 @@ class IdTable {
   // Removes the item of `key_id`, if there is one. Its memory is given back, its bucket stays.
   void Erase(const base::KeyId& key_id);
 
+  // Removes all items, and gives the memory back.
+  void Clear();
+
   // Calls `visit` for each item of `range`, which lies in the shard or holds all of it, in key_id
   // order, until it returns false; returns whether it never did. `visit` must not change the table.
   bool Visit(const base::KeyRange& range, absl::FunctionRef<bool(const char*)> visit) const;
+  // The same for a `visit` that changes items, but for their ids.
+  bool VisitMutable(const base::KeyRange& range, absl::FunctionRef<bool(char*)> visit);
+
+  // Calls `remove` for each item of `bucket_count` buckets, and removes those for which it returns
+  // true; returns how many. `hand` says where to start and is left where the next call should go
+  // on, past the last bucket at the first: so all get their turn. A bucket holds some 24 items at
+  // most on average.
+  size_t Sweep(size_t bucket_count, size_t& hand, absl::FunctionRef<bool(char*)> remove);
 
   uint64_t item_count() const { return item_count_; }
+  size_t bucket_count() const { return buckets_.size(); }
   // Memory beyond the object itself, the allocator's overhead included.
   uint64_t bytes() const { return array_bytes_ + buckets_.capacity() * sizeof(Bucket); }
 
@@ -56,7 +68,11 @@ class IdTable {
   };
 
   size_t BucketIndex(const base::KeyId& key_id) const;
+  const char* ItemAt(const Bucket& bucket, size_t index) const {
+    return bucket.items + index * item_bytes_;
+  }
   size_t LowerBound(const Bucket& bucket, const base::KeyId& key_id) const;
+  size_t BinarySearch(const Bucket& bucket, const char* suffix) const;
   bool HoldsAt(const Bucket& bucket, size_t index, const base::KeyId& key_id) const;
   void Resize(Bucket& bucket, size_t count);
   void SplitOne();

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/key_id.h"
@@ -83,6 +84,85 @@ TEST(IdTableTest, TellsIdsThatDifferInTheLastByteOnly) {
     ASSERT_NE(table.Find(id), nullptr);
     EXPECT_EQ(table.Find(id)[kIdSuffixBytes], static_cast<char>(last));
   }
+}
+
+// Marks, sweeps and clears what RunHistory only puts and erases.
+TEST(IdTableTest, SweepsChangesInPlaceAndClearsAgreeWithAMap) {
+  for (const int free_bits : {3, 12, 152}) {
+    base::Random rng(static_cast<uint64_t>(free_bits));
+    IdTable table(kItemBytes);
+    Model model;
+    size_t hand = 0;
+    for (int step = 0; step < 400; ++step) {
+      for (uint64_t i = rng.Below(50); i > 0; --i) {
+        const base::KeyId id = WithShardByte(RandomId(rng, free_bits));
+        if (table.Find(id) != nullptr) continue;
+        model[id] = table.Insert(id)[kIdSuffixBytes] = static_cast<char>(rng.Below(4));
+      }
+      base::KeyRange range{.first = WithShardByte(RandomId(rng, 152)),
+                           .last = WithShardByte(RandomId(rng, 152))};
+      if (range.last < range.first) std::swap(range.first, range.last);
+      ASSERT_TRUE(table.VisitMutable(range, [](char* item) {
+        item[kIdSuffixBytes] = static_cast<char>((item[kIdSuffixBytes] + 1) % 4);
+        return true;
+      }));
+      for (auto& [id, value] : model) {
+        if (range.first <= id && id <= range.last) value = static_cast<char>((value + 1) % 4);
+      }
+      // Once around, in parts: every item is asked about once, and those of value 0 go.
+      std::map<base::KeyId, int> asked;
+      size_t removed_count = 0;
+      for (size_t left = table.bucket_count(); left > 0;) {
+        const size_t count = 1 + rng.Below(left);
+        removed_count += table.Sweep(count, hand, [&asked](const char* item) {
+          base::KeyId id = WithShardByte({});
+          std::memcpy(id.bytes.data() + 1, item, kIdSuffixBytes);
+          ++asked[id];
+          return item[kIdSuffixBytes] == 0;
+        });
+        left -= count;
+      }
+      ASSERT_EQ(asked.size(), model.size());
+      for (const auto& [id, count] : asked) ASSERT_EQ(count, 1);
+      ASSERT_EQ(std::erase_if(model, [](const auto& item) { return item.second == 0; }),
+                removed_count);
+      ASSERT_EQ(table.item_count(), model.size());
+      ASSERT_EQ(Contents(table, base::RangeOf(base::KeyPrefix{})), model);
+      if (!rng.OneIn(50)) continue;
+      table.Clear();
+      model.clear();
+      ASSERT_EQ(table.item_count(), 0u);
+      ASSERT_LE(table.bytes(), IdTable(kItemBytes).bytes());
+    }
+  }
+}
+
+TEST(IdTableTest, ASweepOfMoreBucketsThanThereAreGoesAroundOnce) {
+  IdTable table(kItemBytes);
+  base::Random rng(1);
+  for (int i = 0; i < 500; ++i) table.Insert(RandomId(rng, 152));
+  size_t hand = 3;
+  size_t asked_count = 0;
+  table.Sweep(10 * table.bucket_count(), hand, [&asked_count](const char*) {
+    ++asked_count;
+    return false;
+  });
+  EXPECT_EQ(asked_count, 500u);
+  EXPECT_EQ(hand, 3u);
+  // A hand beyond the end, as after a Clear, starts over.
+  hand = 1'000'000;
+  EXPECT_EQ(table.Sweep(table.bucket_count(), hand, [](const char*) { return true; }), 500u);
+  EXPECT_EQ(table.item_count(), 0u);
+}
+
+TEST(IdTableTest, VisitMutableStopsWhenToldTo) {
+  IdTable table(kItemBytes);
+  base::Random rng(1);
+  for (int i = 0; i < 500; ++i) table.Insert(RandomId(rng, 152));
+  int visited_count = 0;
+  EXPECT_FALSE(table.VisitMutable(base::RangeOf(base::KeyPrefix{}),
+                                  [&visited_count](char*) { return ++visited_count < 37; }));
+  EXPECT_EQ(visited_count, 37);
 }
 
 TEST(IdTableTest, ErasedItemsGiveTheirMemoryBack) {

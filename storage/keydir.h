@@ -28,11 +28,16 @@ inline constexpr StripeMask kAllStripes = ~StripeMask{0};
 
 inline StripeMask StripeOf(uint8_t shard) { return StripeMask{1} << (shard / kShardsPerStripe); }
 
+// Returns all key_ids of `shard`.
+base::KeyRange RangeOfShard(uint8_t shard);
+
 struct KeyDirStats {
   uint64_t live_count = 0;
   uint64_t tombstone_count = 0;
   uint64_t damaged_count = 0;
+  uint64_t dirty_count = 0;
   uint64_t bytes = 0;
+  bool complete = true;  // All shards are.
 };
 
 // Thread-safe: what changes more than one entry, or must hold the lock for longer, goes through
@@ -43,6 +48,16 @@ class KeyDir {
   struct Shard {
     KeyDirShard table;
     uint64_t last_sequence = 0;  // Of the dots that this node's actor gave for the shard.
+    // Whether the table has every key of the shard. If not, the runs may have more.
+    bool complete = true;
+    // Whether a checkpoint under way has what the table had.
+    bool collected = false;
+  };
+
+  // What memory knows of a key.
+  struct Lookup {
+    absl::optional<LocatedEntry> located;
+    bool complete = true;  // If nothing is located: there is none. Else look at the runs.
   };
 
   // Holds the stripes of `mask` for as long as it lives; several are taken in ascending order, so
@@ -66,10 +81,15 @@ class KeyDir {
   KeyDir(const KeyDir&) = delete;
   KeyDir& operator=(const KeyDir&) = delete;
 
-  absl::optional<LocatedEntry> Find(const base::KeyId& key_id);
+  // For a reader: spares the entry from the next sweep of the eviction.
+  Lookup Find(const base::KeyId& key_id);
 
-  // Calls `visit` as KeyDirShard::Visit does, for all shards of `range`, each in one moment.
+  // Calls `visit` as KeyDirShard::Visit does for what is in memory, for all shards of `range`, each
+  // in one moment.
   void Visit(const base::KeyRange& range, absl::FunctionRef<bool(const LocatedEntry&)> visit);
+
+  // Forgets all entries and sequences: every shard is empty, and complete.
+  void Clear();
 
   KeyDirStats stats();
 

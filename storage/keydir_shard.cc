@@ -35,8 +35,22 @@ constexpr int kOffsetBits = 30;
 constexpr int kSegmentNumberBits = 26;
 using PackedLocation = PackedInt<(kOffsetBits + kSegmentNumberBits) / 8>;
 
-// Of an entry. Five bits are kept for dirty, flushing, shadow_counted and two of the CLOCK.
-enum Flag : uint8_t { kTombstone = 1, kDamaged = 2, kExpires = 4 };
+uint64_t NumberOf(const Location& location) {
+  SLIP_CHECK(location.offset < kSegmentBytesMax);
+  return uint64_t{location.segment_number} << kOffsetBits | location.offset;
+}
+
+// Of an entry.
+enum Flag : uint8_t {
+  kTombstone = 1,
+  kDamaged = 2,
+  kExpires = 4,
+  kDirty = 8,
+  kFlushing = 16,
+  kShadowCounted = 32,  // Says something only of dirty and flushing ones.
+  kTouched = 64,
+  kOverFlushing = 128,  // Replaced one that was flushing: whether a run has that is not known yet.
+};
 
 }  // namespace
 
@@ -51,6 +65,8 @@ struct KeyDirShard::PackedEntry {
   uint8_t flags;
 
   bool has(Flag flag) const { return (flags & flag) != 0; }
+  void set(Flag flag) { flags |= flag; }
+  void clear(Flag flag) { flags &= static_cast<uint8_t>(~flag); }
 
   // What must hold of it, here because only members may name the type.
   static constexpr bool FitsCeilings() {
@@ -91,42 +107,162 @@ absl::optional<LocatedEntry> KeyDirShard::Find(const base::KeyId& key_id) const 
   return Unpack(*found);
 }
 
+absl::optional<LocatedEntry> KeyDirShard::FindAndTouch(const base::KeyId& key_id) {
+  PackedEntry* const found = FindPacked(key_id);
+  if (found == nullptr) return absl::nullopt;
+  if (!found->has(kTouched)) found->set(kTouched);
+  return Unpack(*found);
+}
+
 bool KeyDirShard::WouldTake(const base::KeyId& key_id, const base::Version& version) const {
   const PackedEntry* const found = FindPacked(key_id);
-  if (found == nullptr) return true;
-  const base::Version stored = VersionOf(*found);
-  return version > stored || (found->has(kDamaged) && version == stored);
+  return found == nullptr || YieldsTo(*found, version);
+}
+
+bool KeyDirShard::YieldsTo(const PackedEntry& packed, const base::Version& version) const {
+  const base::Version stored = VersionOf(packed);
+  return version > stored || (packed.has(kDamaged) && version == stored);
 }
 
 UpsertResult KeyDirShard::Upsert(const LocatedEntry& located) {
   UpsertResult result;
   const base::KeyId& key_id = located.entry.key_id;
-  if (entries_.item_count() == 0) shard_byte_ = key_id.shard();
-  SLIP_CHECK(key_id.shard() == shard_byte_);
   PackedEntry* packed = FindPacked(key_id);
   bool had_expiry = false;
+  uint8_t inherited_flags = 0;
   if (packed != nullptr) {
-    if (!WouldTake(key_id, located.entry.version)) return result;
+    if (!YieldsTo(*packed, located.entry.version)) return result;
     result.replaced = LocationOf(*packed);
     result.replaced_bytes = static_cast<uint32_t>(packed->record_bytes.get());
     had_expiry = packed->has(kExpires);
+    inherited_flags = FlagsOver(*packed);
     Count(*packed, -1);
   } else {
-    packed = reinterpret_cast<PackedEntry*>(entries_.Insert(key_id));
+    packed = &InsertPacked(key_id);
   }
   Pack(located, *packed);
+  packed->set(kDirty);
+  packed->set(kTouched);
+  packed->flags |= inherited_flags;
   Count(*packed, +1);
   SetExpiry(located.entry, had_expiry);
   result.taken = true;
   return result;
 }
 
+// Returns what the entry that takes the place of `replaced`, whose record is counted as dead with
+// that, says of what it shadows. If a run has the replaced one, it is that; if not, it is what that
+// one shadowed. Of a flushing one EndFlush knows.
+uint8_t KeyDirShard::FlagsOver(const PackedEntry& replaced) {
+  uint8_t flags = replaced.flags & (kShadowCounted | kOverFlushing);
+  if (replaced.has(kFlushing)) {
+    flags |= kOverFlushing;
+  } else if (!replaced.has(kDirty)) {
+    flags |= kShadowCounted;
+  }
+  return flags;
+}
+
 bool KeyDirShard::Move(const base::KeyId& key_id, const Location& from, const Location& to) {
   PackedEntry* const found = FindPacked(key_id);
   if (found == nullptr || LocationOf(*found) != from) return false;
-  SLIP_CHECK(to.offset < kSegmentBytesMax);
-  found->location.set(uint64_t{to.segment_number} << kOffsetBits | to.offset);
+  Redirty(*found, [found, &to] { found->location.set(NumberOf(to)); });
   return true;
+}
+
+// Changes an entry that stands for the same record as before.
+template <typename Change>
+void KeyDirShard::Redirty(PackedEntry& packed, Change change) {
+  const uint8_t inherited_flags = FlagsOver(packed);
+  Count(packed, -1);
+  change();
+  packed.clear(kFlushing);
+  packed.clear(kShadowCounted);
+  packed.set(kDirty);
+  packed.flags |= inherited_flags;
+  Count(packed, +1);
+}
+
+void KeyDirShard::InsertMoved(const LocatedEntry& located) {
+  PackedEntry& packed = InsertPacked(located.entry.key_id);
+  Pack(located, packed);
+  packed.set(kDirty);
+  packed.set(kShadowCounted);
+  Count(packed, +1);
+  SetExpiry(located.entry, /*had_one=*/false);
+}
+
+void KeyDirShard::InsertClean(const LocatedEntry& located) {
+  PackedEntry& packed = InsertPacked(located.entry.key_id);
+  Pack(located, packed);
+  Count(packed, +1);
+  SetExpiry(located.entry, /*had_one=*/false);
+}
+
+// Adds an item for `key_id`, which has none; all but its id is for the caller to fill in.
+KeyDirShard::PackedEntry& KeyDirShard::InsertPacked(const base::KeyId& key_id) {
+  if (entries_.item_count() == 0) shard_byte_ = key_id.shard();
+  SLIP_CHECK(key_id.shard() == shard_byte_);
+  return *reinterpret_cast<PackedEntry*>(entries_.Insert(key_id));
+}
+
+void KeyDirShard::Clear() {
+  entries_.Clear();
+  expiries_.Clear();
+  tombstone_count_ = damaged_count_ = dirty_count_ = 0;
+  is_flushing_ = false;
+  actors_.clear();
+}
+
+void KeyDirShard::BeginFlush(std::vector<DirtyEntry>& entries) {
+  if (dirty_count_ == 0) return;
+  is_flushing_ = true;
+  entries.reserve(entries.size() + dirty_count_);
+  const base::KeyRange all = base::RangeOf(base::KeyPrefix{});
+  entries_.VisitMutable(all, [this, &entries](char* item) {
+    PackedEntry& packed = *reinterpret_cast<PackedEntry*>(item);
+    if (!packed.has(kDirty)) return true;
+    entries.push_back({.located = Unpack(packed), .shadow_counted = packed.has(kShadowCounted)});
+    packed.clear(kDirty);
+    packed.set(kFlushing);
+    return true;
+  });
+  dirty_count_ = 0;
+}
+
+void KeyDirShard::EndFlush(bool durable) {
+  if (!is_flushing_) return;
+  is_flushing_ = false;
+  const base::KeyRange all = base::RangeOf(base::KeyPrefix{});
+  entries_.VisitMutable(all, [this, durable](char* item) {
+    PackedEntry& packed = *reinterpret_cast<PackedEntry*>(item);
+    if (packed.has(kOverFlushing) && durable) packed.set(kShadowCounted);
+    packed.clear(kOverFlushing);
+    if (!packed.has(kFlushing)) return true;
+    packed.clear(kFlushing);
+    if (!durable) {
+      packed.set(kDirty);
+      ++dirty_count_;
+    }
+    return true;
+  });
+}
+
+size_t KeyDirShard::Evict(size_t bucket_count) {
+  const size_t evicted_count = entries_.Sweep(bucket_count, evict_hand_, [this](char* item) {
+    PackedEntry& packed = *reinterpret_cast<PackedEntry*>(item);
+    if (packed.has(kDirty) || packed.has(kFlushing) || packed.has(kDamaged)) return false;
+    if (packed.has(kTouched)) {
+      packed.clear(kTouched);
+      return false;
+    }
+    Count(packed, -1);
+    if (packed.has(kExpires)) expiries_.Erase(IdOf(packed));
+    return true;
+  });
+  // The directory of a table that was large once.
+  if (entries_.item_count() == 0) entries_.Clear();
+  return evicted_count;
 }
 
 absl::Status KeyDirShard::Admit(base::ActorId actor) {
@@ -142,9 +278,7 @@ absl::Status KeyDirShard::Admit(base::ActorId actor) {
 bool KeyDirShard::MarkDamaged(const base::KeyId& key_id, const Location& location) {
   PackedEntry* const found = FindPacked(key_id);
   if (found == nullptr || LocationOf(*found) != location) return false;
-  Count(*found, -1);
-  found->flags |= kDamaged;
-  Count(*found, +1);
+  Redirty(*found, [found] { found->set(kDamaged); });
   return true;
 }
 
@@ -161,6 +295,7 @@ uint64_t KeyDirShard::bytes() const {
 }
 
 void KeyDirShard::Count(const PackedEntry& packed, int delta) {
+  if (packed.has(kDirty)) dirty_count_ += delta;
   if (packed.has(kDamaged)) {
     damaged_count_ += delta;
   } else if (packed.has(kTombstone)) {
@@ -190,11 +325,10 @@ void KeyDirShard::SetExpiry(const Entry& entry, bool had_one) {
 void KeyDirShard::Pack(const LocatedEntry& located, PackedEntry& packed) const {
   const Entry& entry = located.entry;
   const Location& location = located.location;
-  SLIP_CHECK(location.offset < kSegmentBytesMax);
   packed.value_digest = entry.value_digest;
   packed.hlc.set(entry.version.hlc);
   packed.sequence.set(entry.sequence);
-  packed.location.set(uint64_t{location.segment_number} << kOffsetBits | location.offset);
+  packed.location.set(NumberOf(location));
   packed.record_bytes.set(entry.record_bytes);
   packed.actor_index.set(ActorIndex(entry.version.actor));
   packed.flags =
@@ -202,11 +336,17 @@ void KeyDirShard::Pack(const LocatedEntry& located, PackedEntry& packed) const {
                            (entry.expires_at_ms != 0 ? kExpires : 0));
 }
 
+base::KeyId KeyDirShard::IdOf(const PackedEntry& packed) const {
+  base::KeyId key_id;
+  key_id.bytes[0] = shard_byte_;
+  std::memcpy(key_id.bytes.data() + 1, packed.id_suffix, kIdSuffixBytes);
+  return key_id;
+}
+
 LocatedEntry KeyDirShard::Unpack(const PackedEntry& packed) const {
   LocatedEntry located;
   Entry& entry = located.entry;
-  entry.key_id.bytes[0] = shard_byte_;
-  std::memcpy(entry.key_id.bytes.data() + 1, packed.id_suffix, kIdSuffixBytes);
+  entry.key_id = IdOf(packed);
   entry.version = VersionOf(packed);
   entry.sequence = packed.sequence.get();
   if (packed.has(kExpires)) {

@@ -1,7 +1,10 @@
-// KeyDirShard: the entries of one shard in memory, packed by hand.
+// KeyDirShard: the entries of one shard that are in memory, packed by hand.
 //
 // An entry takes 66 bytes in an IdTable, about 68 with all overhead. What few entries have, an
 // expiry, stands in a table beside it. How ids find their place is id_table.h's.
+//
+// An entry is *dirty* until a checkpoint has written it to a run of the Sorted Log, *flushing*
+// while one does, and else *clean*: then it may be evicted (docs/decisions/0005).
 #ifndef SLIPSTREAM_STORAGE_KEYDIR_SHARD_H_
 #define SLIPSTREAM_STORAGE_KEYDIR_SHARD_H_
 
@@ -36,6 +39,13 @@ struct LocatedEntry {
   friend bool operator==(const LocatedEntry&, const LocatedEntry&) = default;
 };
 
+// An entry on its way to a run.
+struct DirtyEntry {
+  LocatedEntry located;
+  // As RunEntry::shadow_counted (run_format.h).
+  bool shadow_counted = false;
+};
+
 // The outcome of an Upsert.
 struct UpsertResult {
   bool taken = false;
@@ -55,18 +65,28 @@ class KeyDirShard {
   KeyDirShard& operator=(const KeyDirShard&) = delete;
 
   absl::optional<LocatedEntry> Find(const base::KeyId& key_id) const;
+  // The same for a reader's sake: the next sweep of Evict spares the entry.
+  absl::optional<LocatedEntry> FindAndTouch(const base::KeyId& key_id);
 
   // Returns whether an upsert with `version` would be taken: it is newer than what is stored, or
   // not older and that is damaged.
   bool WouldTake(const base::KeyId& key_id, const base::Version& version) const;
 
-  // Stores `located` if WouldTake says so; says whether it did, and what it replaced. Its actor
-  // must be admitted, its id's shard byte that of all others, and its fields within ceilings.h.
+  // Stores `located`, dirty, if WouldTake says so; says whether it did, and what it replaced. Its
+  // actor must be admitted, its id's shard byte that of all others, and its fields within
+  // ceilings.h.
   UpsertResult Upsert(const LocatedEntry& located);
 
-  // Points the entry of `key_id` to the copy of its record at `to` if the one at `from` is still
-  // its record; returns whether it was.
+  // Points the entry of `key_id` to the copy of its record at `to`, and makes it dirty, if the one
+  // at `from` is still its record; returns whether it was.
   bool Move(const base::KeyId& key_id, const Location& from, const Location& to);
+
+  // Stores `located`, clean, as the newest run has it; its key has no entry here. The rest as
+  // Upsert.
+  void InsertClean(const LocatedEntry& located);
+  // The same for one whose record compaction has copied: dirty, and what the runs have of its key
+  // is counted as dead.
+  void InsertMoved(const LocatedEntry& located);
 
   // Makes room for one more actor if need be. RESOURCE_EXHAUSTED beyond kActorsPerShardMax.
   absl::Status Admit(base::ActorId actor);
@@ -78,6 +98,23 @@ class KeyDirShard {
   // Calls `visit` for each entry of `range` in key_id order, damaged ones too, until it returns
   // false; returns whether it never did. `range` lies in the shard or holds all of it.
   bool Visit(const base::KeyRange& range, absl::FunctionRef<bool(const LocatedEntry&)> visit) const;
+
+  // Forgets all entries and actors.
+  void Clear();
+
+  // Appends all dirty entries to `entries`, in key_id order, and makes them flushing.
+  void BeginFlush(std::vector<DirtyEntry>& entries);
+  // Makes what is still flushing clean, or dirty again if it did not become part of a run.
+  void EndFlush(bool durable);
+
+  // Removes clean entries that were not touched since the last sweep from the next `bucket_count`
+  // buckets of some 24 entries; returns how many. Damaged ones stay. CLOCK (Corbato, 1969).
+  size_t Evict(size_t bucket_count);
+
+  uint64_t entry_count() const { return entries_.item_count(); }
+  uint64_t dirty_count() const { return dirty_count_; }
+  // Of the buckets that Evict goes through.
+  size_t bucket_count() const { return entries_.bucket_count(); }
 
   // Neither tombstones nor damaged.
   uint64_t live_count() const { return entries_.item_count() - tombstone_count_ - damaged_count_; }
@@ -95,8 +132,14 @@ class KeyDirShard {
   PackedEntry* FindPacked(const base::KeyId& key_id);
   void Count(const PackedEntry& packed, int delta);
   uint16_t ActorIndex(base::ActorId actor) const;
+  template <typename Change>
+  void Redirty(PackedEntry& packed, Change change);
+  bool YieldsTo(const PackedEntry& packed, const base::Version& version) const;
+  static uint8_t FlagsOver(const PackedEntry& replaced);
+  PackedEntry& InsertPacked(const base::KeyId& key_id);
   void SetExpiry(const Entry& entry, bool had_one);
   void Pack(const LocatedEntry& located, PackedEntry& packed) const;
+  base::KeyId IdOf(const PackedEntry& packed) const;
   LocatedEntry Unpack(const PackedEntry& packed) const;
   base::Version VersionOf(const PackedEntry& packed) const;
   static Location LocationOf(const PackedEntry& packed);
@@ -106,6 +149,9 @@ class KeyDirShard {
   uint8_t shard_byte_ = 0;
   uint64_t tombstone_count_ = 0;
   uint64_t damaged_count_ = 0;
+  uint64_t dirty_count_ = 0;
+  bool is_flushing_ = false;
+  size_t evict_hand_ = 0;
   std::vector<base::ActorId> actors_;
 };
 

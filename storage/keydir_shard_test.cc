@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/key_id.h"
@@ -198,6 +199,190 @@ TEST(KeyDirShardTest, ActorsAreBounded) {
   for (uint64_t actor = 1; actor <= 3; ++actor) ASSERT_OK(shard.Admit(base::ActorId{actor}));
   ASSERT_OK(shard.Admit(base::ActorId{2}));
   static_assert(kActorsPerShardMax == 65'536, "an index is 16 bits wide");
+}
+
+// What an entry is on its way to a run and out of memory.
+struct Kept {
+  LocatedEntry located;
+  bool dirty = false;
+  bool flushing = false;
+  bool touched = false;
+  bool shadow_counted = false;  // If what is flushing gets into a run.
+  bool shadow_if_lost = false;  // If not.
+};
+
+// A shard and a plain account of it.
+class LifeOfAShard {
+ public:
+  LifeOfAShard(uint64_t seed, int free_bits) : rng_(seed), free_bits_(free_bits) {}
+
+  void Run(int step_count) {
+    for (int step = 0; step < step_count; ++step) {
+      Step();
+      CheckCounts();
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+    for (const auto& [id, kept] : model_) ASSERT_EQ(shard_.Find(id), kept.located);
+  }
+
+ private:
+  void Step() {
+    const base::KeyId id = RandomId(rng_, free_bits_);
+    switch (rng_.Below(40)) {
+      case 0:
+        return BeginFlush();
+      case 1:
+        return EndFlush(rng_.OneIn(2));
+      case 2:
+        return EvictAll();
+      case 3:
+        return MarkDamaged(id);
+      case 4:
+        if (rng_.OneIn(20)) Clear();
+        return;
+      default:
+        if (rng_.OneIn(3)) return Read(id);
+        if (rng_.OneIn(3)) return InsertClean(id);
+        return Upsert(id);
+    }
+  }
+
+  void Upsert(const base::KeyId& id) {
+    const LocatedEntry located = RandomEntry(id, rng_);
+    ASSERT_OK(shard_.Admit(located.entry.version.actor));
+    const bool takes = shard_.WouldTake(id, located.entry.version);
+    ASSERT_EQ(shard_.Upsert(located).taken, takes);
+    if (!takes) return;
+    Kept next{.located = located, .dirty = true, .touched = true};
+    if (const auto found = model_.find(id); found != model_.end()) {
+      const Kept& old = found->second;
+      const bool in_run = !old.dirty && !old.flushing;
+      next.shadow_counted = in_run || old.flushing || old.shadow_counted;
+      next.shadow_if_lost = in_run || old.shadow_if_lost;
+    }
+    model_[id] = next;
+  }
+
+  void InsertClean(const base::KeyId& id) {
+    if (model_.count(id) != 0) return;
+    LocatedEntry located = RandomEntry(id, rng_);
+    located.damaged = rng_.OneIn(5);
+    ASSERT_OK(shard_.Admit(located.entry.version.actor));
+    shard_.InsertClean(located);
+    model_[id] = {.located = located};
+  }
+
+  void Read(const base::KeyId& id) {
+    const auto found = model_.find(id);
+    const bool touches = rng_.OneIn(2);
+    const absl::optional<LocatedEntry> read = touches ? shard_.FindAndTouch(id) : shard_.Find(id);
+    ASSERT_EQ(read.has_value(), found != model_.end());
+    if (!read.has_value()) return;
+    ASSERT_EQ(*read, found->second.located);
+    if (touches) found->second.touched = true;
+  }
+
+  void MarkDamaged(const base::KeyId& id) {
+    const auto found = model_.find(id);
+    if (found == model_.end()) return;
+    Kept& kept = found->second;
+    ASSERT_TRUE(shard_.MarkDamaged(id, kept.located.location));
+    kept.located.damaged = true;
+    // The runs must learn of it.
+    const bool in_run = !kept.dirty && !kept.flushing;
+    kept.shadow_counted = in_run || kept.flushing || kept.shadow_counted;
+    kept.shadow_if_lost = in_run || kept.shadow_if_lost;
+    kept.dirty = true;
+    kept.flushing = false;
+  }
+
+  void BeginFlush() {
+    // One at a time.
+    if (std::exchange(flushing_, true)) return;
+    std::vector<DirtyEntry> entries;
+    shard_.BeginFlush(entries);
+    size_t next = 0;
+    for (auto& [id, kept] : model_) {
+      if (!kept.dirty) continue;
+      ASSERT_LT(next, entries.size());
+      ASSERT_EQ(entries[next].located, kept.located);
+      ASSERT_EQ(entries[next].shadow_counted, kept.shadow_counted);
+      ++next;
+      kept.dirty = false;
+      kept.flushing = true;
+    }
+    ASSERT_EQ(next, entries.size());
+  }
+
+  void EndFlush(bool durable) {
+    if (!std::exchange(flushing_, false)) return;
+    shard_.EndFlush(durable);
+    for (auto& [id, kept] : model_) {
+      if (kept.flushing && !durable) kept.dirty = true;
+      kept.flushing = false;
+      if (!durable) kept.shadow_counted = kept.shadow_if_lost;
+      kept.shadow_if_lost = kept.shadow_counted;
+    }
+  }
+
+  // Once around, in one sweep or in many.
+  void EvictAll() {
+    const size_t bucket_count = shard_.bucket_count();
+    const size_t turn_count = rng_.OneIn(2) ? 1 : bucket_count;
+    size_t evicted_count = 0;
+    for (size_t turn = 0; turn < turn_count; ++turn) {
+      evicted_count += shard_.Evict(bucket_count / turn_count);
+    }
+    size_t expected_count = 0;
+    for (auto next = model_.begin(); next != model_.end();) {
+      Kept& kept = next->second;
+      if (kept.dirty || kept.flushing || kept.located.damaged || kept.touched) {
+        if (!kept.dirty && !kept.flushing && !kept.located.damaged) kept.touched = false;
+        ++next;
+      } else {
+        next = model_.erase(next);
+        ++expected_count;
+      }
+    }
+    ASSERT_EQ(evicted_count, expected_count);
+    Model expected;
+    for (const auto& [id, kept] : model_) expected[id] = kept.located;
+    CompareRanges(shard_, expected, rng_);
+  }
+
+  void Clear() {
+    shard_.Clear();
+    model_.clear();
+    flushing_ = false;
+  }
+
+  void CheckCounts() const {
+    uint64_t dirty_count = 0;
+    uint64_t damaged_count = 0;
+    uint64_t tombstone_count = 0;
+    for (const auto& [id, kept] : model_) {
+      dirty_count += kept.dirty ? 1 : 0;
+      damaged_count += kept.located.damaged ? 1 : 0;
+      tombstone_count += kept.located.entry.tombstone && !kept.located.damaged ? 1 : 0;
+    }
+    ASSERT_EQ(shard_.entry_count(), model_.size());
+    ASSERT_EQ(shard_.dirty_count(), dirty_count);
+    ASSERT_EQ(shard_.damaged_count(), damaged_count);
+    ASSERT_EQ(shard_.tombstone_count(), tombstone_count);
+    ASSERT_EQ(shard_.live_count(), model_.size() - damaged_count - tombstone_count);
+  }
+
+  base::Random rng_;
+  const int free_bits_;
+  KeyDirShard shard_;
+  std::map<base::KeyId, Kept> model_;
+  bool flushing_ = false;
+};
+
+TEST(KeyDirShardTest, EntriesGetDirtyCleanAndOutOfMemoryAsAPlainAccountSays) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    for (const int free_bits : {11, 14, 160}) LifeOfAShard(seed, free_bits).Run(4000);
+  }
 }
 
 LocatedEntry EntryOf(const base::KeyId& id, base::Hlc hlc, uint64_t expires_at_ms) {

@@ -66,6 +66,65 @@ TEST(KeyDirTest, VisitStopsAcrossShards) {
   EXPECT_EQ(visited_count, 500);
 }
 
+TEST(KeyDirTest, TellsWhetherWhatItLacksMayBeElsewhere) {
+  KeyDir keydir;
+  const base::KeyId there = base::KeyIdOf("there");
+  const base::KeyId absent = base::KeyIdOf("absent");
+  const base::KeyId elsewhere = base::KeyIdOf("elsewhere");
+  ASSERT_NE(absent.shard(), elsewhere.shard());
+  Put(keydir, there, 1);
+  EXPECT_TRUE(keydir.Find(absent).complete);
+  EXPECT_TRUE(keydir.stats().complete);
+  {
+    KeyDir::Exclusive locked(&keydir, StripeOf(elsewhere.shard()));
+    locked.shard(elsewhere.shard()).complete = false;
+  }
+  EXPECT_TRUE(keydir.Find(there).located.has_value());
+  EXPECT_FALSE(keydir.Find(absent).located.has_value());
+  EXPECT_TRUE(keydir.Find(absent).complete);
+  EXPECT_FALSE(keydir.Find(elsewhere).located.has_value());
+  EXPECT_FALSE(keydir.Find(elsewhere).complete);
+  EXPECT_FALSE(keydir.stats().complete);
+}
+
+TEST(KeyDirTest, ClearedItIsAsNew) {
+  KeyDir keydir;
+  for (int i = 0; i < 1000; ++i) Put(keydir, base::KeyIdOf(absl::StrCat(i)), 1);
+  {
+    KeyDir::Exclusive locked(&keydir, kAllStripes);
+    locked.shard(7).last_sequence = 12;
+    locked.shard(7).complete = false;
+  }
+  keydir.Clear();
+  const KeyDirStats stats = keydir.stats();
+  EXPECT_EQ(stats.live_count, 0u);
+  EXPECT_EQ(stats.dirty_count, 0u);
+  EXPECT_TRUE(stats.complete);
+  // All but the places of one actor a shard.
+  EXPECT_LE(stats.bytes, KeyDir().stats().bytes + base::kShardCount * sizeof(base::ActorId));
+  KeyDir::Exclusive locked(&keydir, kAllStripes);
+  EXPECT_EQ(locked.shard(7).last_sequence, 0u);
+}
+
+TEST(KeyDirTest, AReadersLookSparesAnEntryFromTheNextSweep) {
+  KeyDir keydir;
+  const base::KeyId id = base::KeyIdOf("a");
+  Put(keydir, id, 1);
+  const auto sweep = [&] {
+    KeyDir::Exclusive locked(&keydir, StripeOf(id.shard()));
+    std::vector<DirtyEntry> flushed;
+    KeyDirShard& table = locked.shard(id.shard()).table;
+    table.BeginFlush(flushed);
+    table.EndFlush(/*durable=*/true);
+    return table.Evict(1);
+  };
+  EXPECT_EQ(sweep(), 0u);
+  keydir.Find(id);
+  EXPECT_EQ(sweep(), 0u);
+  EXPECT_EQ(sweep(), 1u);
+  EXPECT_FALSE(keydir.Find(id).located.has_value());
+}
+
 TEST(KeyDirTest, HoldersOfSeveralStripesDoNotBlockEachOther) {
   KeyDir keydir;
   const base::KeyId first = base::KeyIdOf("a");
@@ -88,7 +147,7 @@ TEST(KeyDirTest, HoldersOfSeveralStripesDoNotBlockEachOther) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(keydir.Find(first)->entry.version.hlc, 500u);
+  EXPECT_EQ(keydir.Find(first).located->entry.version.hlc, 500u);
 }
 
 }  // namespace

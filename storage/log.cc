@@ -299,6 +299,21 @@ absl::Status Log::status() const {
   return status_;
 }
 
+Location Log::append_position() const {
+  absl::MutexLock lock(&mutex_);
+  if (append_segment_ == nullptr) {
+    // Nothing was appended in this life: this is the end of what was recovered.
+    const uint64_t position = written_position_.load(std::memory_order_relaxed);
+    return {.segment_number = static_cast<uint32_t>(position >> 32),
+            .offset = static_cast<uint32_t>(position)};
+  }
+  const uint64_t offset =
+      open_frame_ == nullptr ? append_offset_
+                             : open_frame_->offset + kFrameHeaderBytes + open_frame_->payload_bytes;
+  return {.segment_number = static_cast<uint32_t>(append_segment_->number),
+          .offset = static_cast<uint32_t>(offset)};
+}
+
 bool Log::IsDurable(const Location& location) const {
   return PositionOf(location) < durable_position_.load(std::memory_order_acquire);
 }

@@ -112,6 +112,10 @@ class Log {
   // an error the log has failed for good.
   absl::StatusOr<Lsn> Flush(Mode mode) ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_);
 
+  // The place of what is appended next, or a place before it: every record appended so far stands
+  // before this, every later one at or after it.
+  Location append_position() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Flushes with kSync and writes a witness, unless there is one or the log is not idle.
   absl::Status WriteWitness() ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_);
 

@@ -165,9 +165,35 @@ class Recovery {
     return gap == nullptr ? absl::nullopt : absl::make_optional(gap->previous);
   }
 
+  // Returns whether the segment at `index` need not be read; then next_lsn_ goes past it.
+  bool Skip(size_t index) {
+    const FoundSegment& found = found_[index];
+    const absl::optional<SegmentLink> link = LinkOf(index);
+    const auto known = std::find_if(
+        options_.known_segments.begin(), options_.known_segments.end(),
+        [&found](const KnownSegment& each) { return each.number == found.segment->number; });
+    // A damaged one is read, so that every Open finds the same damage.
+    if (known == options_.known_segments.end() || known->damaged || !link.has_value() ||
+        !found.header.has_value() || link->incarnation != found.header->incarnation ||
+        link->end_offset > found.segment->bytes) {
+      return false;
+    }
+    NoteGap(found.segment->number, found.header->first_lsn);
+    next_lsn_ = link->last_lsn + 1;
+    Segment& segment = *found.segment;
+    segment.incarnation = link->incarnation;
+    segment.end_offset = link->end_offset;
+    segment.last_lsn = link->last_lsn;
+    segment.previous = LinkBefore(*found.header);
+    segment.record_bytes = known->record_bytes;
+    segment.holds_writes = known->holds_writes;
+    return true;
+  }
+
   absl::Status Read(size_t index) {
     const FoundSegment& found = found_[index];
     PassGaps(found.segment->number);
+    if (Skip(index)) return absl::OkStatus();
     SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found));
     const absl::string_view bytes = buffer.view();
     SLIP_ASSIGN_OR_RETURN(SegmentExpectation expectation, Expect(index, bytes));

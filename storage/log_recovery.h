@@ -26,10 +26,21 @@
 
 namespace slipstream::storage {
 
+// What a checkpoint says of a segment that took no more frames then.
+struct KnownSegment {
+  uint64_t number = 0;
+  uint64_t record_bytes = 0;  // As Segment::record_bytes; so are the others.
+  bool holds_writes = false;
+  bool damaged = false;
+};
+
 struct LogRecoveryOptions {
   // Segments of another node make the directory foreign; nullopt: the identity is damaged, take the
   // node_id from the segments.
   absl::optional<uint64_t> node_id;
+  // Segments of which all is known from a checkpoint: not read where the headers around them prove
+  // that nothing is missing.
+  absl::Span<const KnownSegment> known_segments;
   Lsn durable_lsn = 0;         // The identity says that records up to here were durable.
   uint64_t segment_bytes = 0;  // Prepared segments of another length are removed.
   // Segments that the manifest says are dropped: ascending, apart.

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -341,6 +342,52 @@ TEST_F(LogTest, WitnessWithoutRoomIsLeftToTheNextSegment) {
   Append(log_->payload_bytes_max() - 83);
   ASSERT_OK(log_->WriteWitness());
   EXPECT_EQ(log_->stats().frame_count, 1u);
+}
+
+TEST_F(LogTest, AppendPositionIsBehindWhatWasAppendedAndNotBehindWhatWillBe) {
+  EXPECT_EQ(log_->append_position(), Location{});
+  base::Random rng(1);
+  Location last;  // Of the last record.
+  for (int i = 0; i < 300; ++i) {
+    const size_t value_bytes = rng.Below(rng.OneIn(4) ? 8000 : 500);
+    ASSERT_OK(log_->EnsureRoom(83 + value_bytes));
+    const Location before = log_->append_position();
+    ASSERT_NE(Append(value_bytes), 0u);
+    ASSERT_LE(before, location_);
+    ASSERT_GE(before, last);
+    // The last record ends before what comes next.
+    const Location after = log_->append_position();
+    if (after.segment_number == location_.segment_number) {
+      ASSERT_GE(after.offset, location_.offset + 83 + value_bytes);
+    } else {
+      ASSERT_GT(after, location_);
+    }
+    last = location_;
+    if (rng.OneIn(5)) ASSERT_OK(log_->Flush(rng.OneIn(2) ? Log::Mode::kSync : Log::Mode::kWrite));
+    ASSERT_GE(log_->append_position(), after);
+  }
+  EXPECT_GT(location_.segment_number, 10u);
+}
+
+TEST_F(LogTest, AppendPositionOfALogThatGoesOnInANewSegmentIsBehindTheOld) {
+  LogTail tail{.next_segment_number = 6, .segment_number = 5, .end_offset = 8192};
+  log_ = std::make_unique<Log>(&fs_, "/d", kOptions, base::Random(1), std::move(tail));
+  const Location position = log_->append_position();
+  EXPECT_EQ(position, (Location{.segment_number = 5, .offset = 8192}));
+  ASSERT_OK(log_->EnsureRoom(93));
+  EXPECT_EQ(log_->append_position(), position);
+  Append(10);
+  EXPECT_LE(position, location_);
+}
+
+TEST_F(LogTest, AfterAStopNothingIsTakenAndTheCauseIsTold) {
+  ASSERT_OK(log_->EnsureRoom(93));
+  Append(10);
+  EXPECT_THAT(log_->Fail(absl::DataLossError("a bad page")),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("a bad page")));
+  EXPECT_THAT(log_->EnsureRoom(93), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(log_->Flush(Log::Mode::kSync), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(Read(location_, 93).substr(80), "keyvvvvvvvvvv");
 }
 
 }  // namespace

@@ -64,6 +64,8 @@ absl::Status ValidateOptions(const Options& options) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "compaction_dead_share is %g, not %g to 1", options.compaction_dead_share, kDeadShareMin));
   }
+  SLIP_RETURN_IF_ERROR(CheckBounds("checkpoint_bytes", options.checkpoint_bytes,
+                                   {.min = kPageBytes, .max = kCheckpointBytesCeiling}));
   return CheckBounds("value_cache_bytes", options.value_cache_bytes,
                      {.min = 0, .max = kValueCacheBytesCeiling});
 }

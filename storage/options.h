@@ -54,6 +54,13 @@ struct Options {
   uint32_t frame_bytes_target = 1 << 20;
   // Bytes appended and not yet written to disk before Write flushes on its caller's thread.
   uint64_t unflushed_bytes_max = 8 << 20;
+  // Memory for all that the engine and its observer keep: KeyDir, filters, derived state, value
+  // cache, buffers. Beyond it, entries that were not used lately leave memory for the Sorted Log.
+  // 0: no limit.
+  uint64_t memory_limit_bytes = 0;
+  // A checkpoint follows as many bytes appended to the log since the last one: what a start reads
+  // again at most, about.
+  uint64_t checkpoint_bytes = 256 << 20;
   // Prepared segments that only compaction and deletes may use, so that a full disk can free
   // itself.
   uint32_t reserve_segments = 1;

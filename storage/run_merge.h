@@ -51,6 +51,9 @@ class RunMerge {
   // Removes the unfinished file, if it can. Every later call fails. Not after the last step.
   void Abandon() { writer_->Abandon(); }
 
+  // Of the merged run's fences and filter.
+  uint64_t memory_bytes() const { return writer_->memory_bytes(); }
+
   // Of what was merged so far.
   RunSummary summary() const { return writer_->summary(); }
 

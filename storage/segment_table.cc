@@ -4,10 +4,37 @@
 
 namespace slipstream::storage {
 
-void SegmentTable::AddDead(uint64_t segment_number, uint64_t bytes) {
+void SegmentTable::AddDead(uint64_t segment_number, uint64_t bytes, Shard shard) {
   if (bytes == 0) return;
-  ChunkFor(segment_number)[segment_number % kChunkNumbers].fetch_add(bytes,
-                                                                     std::memory_order_relaxed);
+  std::atomic<uint64_t>& dead = ChunkFor(segment_number)[segment_number % kChunkNumbers];
+  if (shard == Shard::kNotCollected) {
+    dead.fetch_add(bytes, std::memory_order_relaxed);
+    return;
+  }
+  absl::MutexLock lock(&late_mutex_);
+  late_bytes_[segment_number] += bytes;
+  dead.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+uint64_t SegmentTable::dead_when_collected(uint64_t segment_number) const {
+  absl::MutexLock lock(&late_mutex_);
+  const auto late = late_bytes_.find(segment_number);
+  return dead(segment_number) - (late == late_bytes_.end() ? 0 : late->second);
+}
+
+void SegmentTable::EndCollection() {
+  absl::MutexLock lock(&late_mutex_);
+  late_bytes_.clear();
+}
+
+void SegmentTable::Clear() {
+  absl::MutexLock grow_lock(&grow_mutex_);
+  for (std::unique_ptr<Chunk>& chunk : owned_) {
+    if (chunk == nullptr) continue;
+    for (std::atomic<uint64_t>& dead : *chunk) dead.store(0, std::memory_order_relaxed);
+  }
+  absl::MutexLock late_lock(&late_mutex_);
+  late_bytes_.clear();
 }
 
 uint64_t SegmentTable::dead(uint64_t segment_number) const {
@@ -20,6 +47,8 @@ uint64_t SegmentTable::dead(uint64_t segment_number) const {
 
 void SegmentTable::Forget(uint64_t segment_number) {
   if (dead(segment_number) == 0) return;
+  absl::MutexLock lock(&late_mutex_);
+  late_bytes_.erase(segment_number);
   ChunkFor(segment_number)[segment_number % kChunkNumbers].store(0, std::memory_order_relaxed);
 }
 

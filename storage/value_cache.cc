@@ -108,6 +108,10 @@ absl::optional<std::string> ValueCache::Find(const Place& place, absl::string_vi
   return std::string(item->value(), item->value_bytes);
 }
 
+void ValueCache::InsertIfRoom(const Place& place, absl::string_view key, absl::string_view value) {
+  if (!PartOf(place.key_id).was_full.load(std::memory_order_relaxed)) Insert(place, key, value);
+}
+
 void ValueCache::Insert(const Place& place, absl::string_view key, absl::string_view value) {
   const uint64_t item_bytes = AllocatedBytes(sizeof(Item) + key.size() + value.size());
   if (item_bytes > part_bytes_max_ / kItemsPerPartMin) return;
@@ -133,7 +137,10 @@ void ValueCache::Insert(const Place& place, absl::string_view key, absl::string_
     part.index.resize(slot_count_);
     part.ghosts.resize(slot_count_);
   }
-  while (BytesOf(part) + item_bytes > part_bytes_max_) EvictOne(part);
+  while (BytesOf(part) + item_bytes > part_bytes_max_) {
+    part.was_full.store(true, std::memory_order_relaxed);
+    EvictOne(part);
+  }
   uint64_t& ghost = part.ghosts[SlotOf(number, slot_count_)];
   if (ghost == number) {
     ghost = 0;

@@ -12,6 +12,7 @@
 #define SLIPSTREAM_STORAGE_VALUE_CACHE_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -59,6 +60,11 @@ class ValueCache {
   // Keeps `value`, which was read from the record of `key` at `place` and passed its checks.
   void Insert(const Place& place, absl::string_view key, absl::string_view value);
 
+  // The same for a value that was just written, which nobody has asked for: only as long as nothing
+  // has ever had to leave its part to make room. Then a store smaller than the cache is never read
+  // from disk, and one that is not costs its writers nothing.
+  void InsertIfRoom(const Place& place, absl::string_view key, absl::string_view value);
+
   ValueCacheStats stats();
 
  private:
@@ -80,6 +86,8 @@ class ValueCache {
     // the first Insert, of one size ever after: growing would make one Insert slow.
     std::vector<Item*> index ABSL_GUARDED_BY(mutex);
     std::vector<uint64_t> ghosts ABSL_GUARDED_BY(mutex);
+    // Something had to leave. Read without the lock.
+    std::atomic<bool> was_full = false;
     uint64_t hit_count ABSL_GUARDED_BY(mutex) = 0;
     uint64_t miss_count ABSL_GUARDED_BY(mutex) = 0;
   };

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# demo.sh [--keep] [--binaries DIR]: three nodes on this machine; one is killed, falls behind, comes
-# back and is repaired. Sets up and builds first, unless --binaries names where node/slipstreamd and
-# cli/slipctl are. --keep leaves the nodes running and prints what to type.
+# demo.sh [--keep] [--binaries DIR] [--many-keys N]: three nodes on this machine; one is killed,
+# falls behind, comes back and is repaired. Then one node holds N keys (a million) in little memory.
+# Sets up and builds first, unless --binaries names where node/slipstreamd and cli/slipctl are.
+# --keep leaves the three nodes running and prints what to type.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -28,6 +29,7 @@ section() {
 
 keep=false
 binaries=
+many_keys=1000000
 while [[ $# -gt 0 ]]; do
   case $1 in
     --keep) keep=true ;;
@@ -36,18 +38,23 @@ while [[ $# -gt 0 ]]; do
       binaries=$2
       shift
       ;;
+    --many-keys)
+      [[ ${2-} =~ ^[1-9][0-9]*$ ]] || fail "--many-keys needs a number" 2
+      many_keys=$2
+      shift
+      ;;
     -h | --help)
-      sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"
+      sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
-    *) fail "unknown argument $1; there are --keep and --binaries DIR" 2 ;;
+    *) fail "unknown argument $1; there are --keep, --binaries DIR and --many-keys N" 2 ;;
   esac
   shift
 done
 
-# What is running, by node number; empty for a node that is not.
-pids=("" "" "")
-ports=(0 0 0)
+# What is running, by node number; empty for a node that is not. The fourth is alone.
+pids=("" "" "" "")
+ports=(0 0 0 0)
 work=$(mktemp -d "${TMPDIR:-/tmp}/slipstream-demo.XXXXXX")
 
 stop_node() {
@@ -64,7 +71,7 @@ clean_up() {
   if [[ $status -eq 0 && $keep == true ]]; then
     exit 0
   fi
-  for i in 0 1 2; do stop_node "$i" TERM; done
+  for i in 0 1 2 3; do stop_node "$i" TERM; done
   rm -rf "$work"
   exit "$status"
 }
@@ -86,30 +93,34 @@ choose_ports() {
   read -r first_ephemeral _ </proc/sys/net/ipv4/ip_local_port_range
   [[ $first_ephemeral -gt 20000 ]] || first_ephemeral=20000
   local base=$((10000 + RANDOM % (first_ephemeral - 10003)))
-  ports=("$base" $((base + 1)) $((base + 2)))
+  ports=("$base" $((base + 1)) $((base + 2)) 0)
   peers="127.0.0.1:${ports[0]},127.0.0.1:${ports[1]},127.0.0.1:${ports[2]}"
 }
 
-# Starts node $1 and waits until it listens. Returns 1 if it ended instead.
+# Starts node $1, with more flags if any, and waits until it listens. Returns 1 if it ended instead.
 start_node() {
   local i=$1 name=n$(($1 + 1)) ready
+  shift
   rm -f "$work/ready"
   mkfifo "$work/ready"
-  slipstreamd --listen="127.0.0.1:${ports[i]}" --peers="$peers" --node-name="$name" \
-    --data-dir="$work/$name" --gossip-interval=200ms \
+  slipstreamd --listen="127.0.0.1:${ports[i]}" --node-name="$name" --data-dir="$work/$name" "$@" \
     >"$work/ready" 2>>"$work/$name.log" </dev/null &
   pids[i]=$!
   if ! read -r -t "$start_seconds_max" ready <"$work/ready"; then
     stop_node "$i" KILL
     return 1
   fi
-  echo "$ready"
+  echo "$ready" | tee "$work/$name.ready"
+}
+
+start_member() {
+  start_node "$1" --peers="$peers" --gossip-interval=200ms
 }
 
 start_cluster() {
   for ((attempt = 0; attempt < start_attempts_max; attempt++)); do
     choose_ports
-    if start_node 0 && start_node 1 && start_node 2; then return; fi
+    if start_member 0 && start_member 1 && start_member 2; then return; fi
     for i in 0 1 2; do stop_node "$i" TERM; done
     # Another port helps only against this.
     if ! grep -qs "in use" "$work"/n?.log; then
@@ -174,7 +185,7 @@ show "slipctl root --endpoint $n1" || [[ $? -eq 5 ]]
 section "n3 comes back, and repair moves only what differs"
 slipctl status -o json --endpoint "$n1" >before1.json
 slipctl status -o json --endpoint "$n2" >before2.json
-start_node 2 || fail "n3 does not start again: $(cat n3.log)"
+start_member 2 || fail "n3 does not start again: $(cat n3.log)"
 show "slipctl wait --converged --timeout 30s --endpoint $n1"
 for i in 1 2 3; do
   endpoint=n$i
@@ -202,6 +213,28 @@ if [[ $keep == false ]]; then
   echo "(all nodes are stopped)"
 fi
 show "slipctl verify proof.json --root $root"
+
+section "More keys than fit in memory"
+few_bytes=(--memory-limit=64MiB --value-cache=30MiB)
+echo "\$ slipstreamd ${few_bytes[*]}"
+start_node 3 "${few_bytes[@]}" || fail "n4 does not start: $(cat n4.log)"
+n4=$(sed -n 's/.*listening on \([0-9.:]*\).*/\1/p' n4.ready)
+seq "$many_keys" | sed 's/.*/item:&\tthis is the value of item number &/' >many.tsv
+show "slipctl import many.tsv --timeout 60s --endpoint $n4"
+show "slipctl status --endpoint $n4 | grep -E '^(keys|memory|index)'"
+show "slipctl get item:7 --endpoint $n4"
+many_root=$(slipctl root -o raw --timeout 60s --endpoint "$n4")
+echo "\$ kill -KILL ${pids[3]}"
+stop_node 3 KILL
+started=$(date +%s%N)
+start_node 3 "${few_bytes[@]}" || fail "n4 does not start again: $(cat n4.log)"
+n4=$(sed -n 's/.*listening on \([0-9.:]*\).*/\1/p' n4.ready)
+echo "(ready after $((($(date +%s%N) - started) / 1000000)) ms)"
+show "slipctl get item:$many_keys --endpoint $n4"
+[[ $(slipctl root -o raw --timeout 60s --endpoint "$n4") == "$many_root" ]] ||
+  fail "the root is another one after the restart"
+echo "(the root is what it was)"
+stop_node 3 TERM
 
 if [[ $keep == true ]]; then
   section "The cluster is still running"

@@ -28,8 +28,12 @@ inline constexpr absl::string_view kDirectory = "/data";
 // The wall clock of these tests stands still: versions must not need it.
 absl::Time Noon();
 
-// Segments of four pages, frames of one: a handful of writes fills a segment.
+// Segments of four pages, frames of one: a handful of writes fills a segment. Every read reads the
+// log: there is no value cache.
 Options SmallOptions();
+
+// The same with checkpoints all the time and no memory for entries: whatever may leave it, does.
+Options ColdOptions();
 
 // Expects what was written, and holds an engine to it. Not thread-safe.
 class Account {
@@ -96,6 +100,7 @@ class Script {
   absl::Status Open();
   absl::Status Step();
   absl::Status MaintainSome();
+  absl::Status Maintain();
   absl::Status WriteSome();
   absl::Status FlushSome();
 

@@ -23,8 +23,8 @@ banned=${banned//[$'\n ']/}
 
 status=0
 for archive in "$@"; do
+  [[ -n $(nm "$archive") ]] || { echo "$archive: nm shows no symbols"; exit 1; }
   symbols=$(nm --demangle --undefined-only --format=just-symbols "$archive")
-  [[ -n $symbols ]] || { echo "$archive: nm shows no symbols"; exit 1; }
   if grep -E "$banned" <<<"$symbols" | sort -u; then
     echo "$archive: calls the above"
     status=1

@@ -17,6 +17,8 @@ namespace {
 
 constexpr char kDirectory[] = "data";
 constexpr absl::Duration kBackgroundInterval = absl::Milliseconds(100);
+// Steps of maintenance in a row; a checkpoint takes several.
+constexpr uint64_t kMaintenanceStepsMax = 12;
 constexpr absl::Duration kPumpDelayMax = absl::Milliseconds(2);
 constexpr absl::Duration kRestartDelay = absl::Milliseconds(300);
 
@@ -216,7 +218,10 @@ void NodeHost::RunBackground() {
       break;
   }
   if (life != life_) return;
-  const absl::Status status = replica_->engine().Maintain().status();
+  absl::Status status;
+  for (uint64_t steps = 1 + rng_.Below(kMaintenanceStepsMax); status.ok() && steps > 0; --steps) {
+    status = replica_->engine().Maintain().status();
+  }
   if (!status.ok() || !replica_->engine().status().ok()) {
     Fail(status.ok() ? replica_->engine().status() : status);
     return;

@@ -41,6 +41,10 @@ node::ReplicaOptions DrawReplicaOptions(size_t node_count, base::Random& rng) {
   options.storage.segment_bytes = (64 + 4 * rng.Below(64)) << 10;
   options.storage.frame_bytes_target = 4096 << rng.Below(4);
   options.storage.unflushed_bytes_max = rng.Below(64 << 10);
+  // Half of the clusters have no memory for entries, and most write checkpoints all the time.
+  if (rng.OneIn(2)) options.storage.memory_limit_bytes = 1;
+  if (!rng.OneIn(4)) options.storage.checkpoint_bytes = (4 + rng.Below(256)) << 10;
+  options.storage.value_cache_bytes = 256 << 10;
   return options;
 }
 

@@ -22,6 +22,7 @@
 #include "merkle/tree.h"
 #include "node/commit_queue.h"
 #include "node/real_clock.h"
+#include "storage/change_observer.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/options.h"
@@ -37,18 +38,12 @@ constexpr size_t kMaintenanceBucketsMax = 256;
 // The machine's cores: who wants the root at once hashes on all of them.
 constexpr size_t kSettlingThreads = 2;
 
-// The one place where the engine is told its memory limit.
-absl::Status LimitMemory(uint64_t memory_limit_bytes, storage::Options& /*options*/) {
-  if (memory_limit_bytes == 0) return absl::OkStatus();
-  return absl::UnimplementedError("it has no memory limit, so no key is ever cold");
-}
-
-absl::StatusOr<storage::Options> StorageOptionsFor(const EngineOptions& options) {
+storage::Options StorageOptionsFor(const EngineOptions& options) {
   storage::Options result;
   result.sync = options.durability == Durability::kEveryPut ? storage::SyncPolicy::kAlways
                                                             : storage::SyncPolicy::kNone;
   result.value_cache_bytes = options.cache_bytes;
-  SLIP_RETURN_IF_ERROR(LimitMemory(options.memory_limit_bytes, result));
+  result.memory_limit_bytes = options.memory_limit_bytes;
   return result;
 }
 
@@ -65,7 +60,7 @@ class Slipstream final : public EngineUnderTest,
   ~Slipstream() override { StopOwners(); }
 
   absl::Status Open(const EngineOptions& options) {
-    SLIP_ASSIGN_OR_RETURN(const storage::Options storage, StorageOptionsFor(options));
+    const storage::Options storage = StorageOptionsFor(options);
     SLIP_ASSIGN_OR_RETURN(
         engine_, storage::Engine::Open(&fs_, options.directory + "/data", storage, &rng_, this));
     commits_ = std::make_unique<node::CommitQueue>(
@@ -105,8 +100,9 @@ class Slipstream final : public EngineUnderTest,
     return absl::OkStatus();
   }
 
-  absl::Status SetCompaction(bool /*is_on*/) override {
-    return absl::UnimplementedError("it does not compact yet");
+  absl::Status SetCompaction(bool is_on) override {
+    engine_->PauseCompaction(!is_on);
+    return absl::OkStatus();
   }
 
   absl::Status Close() override {
@@ -117,8 +113,10 @@ class Slipstream final : public EngineUnderTest,
   EngineFigures figures() override {
     const storage::EngineStats stats = engine_->stats();
     return {.reads_are_direct = stats.io_path.direct,
-            .index_bytes = stats.keydir_bytes + (keeps_tree_ ? tree_.memory_bytes() : 0),
-            .cache_hit_count = stats.value_cache_hit_count};
+            .index_bytes = stats.memory_bytes - stats.value_cache_bytes,
+            .cache_hit_count = stats.value_cache_hit_count,
+            .hot_key_count = stats.live_key_count + stats.tombstone_count,
+            .compacted_bytes = stats.copied_bytes};
   }
 
   std::string Root() override {
@@ -135,14 +133,24 @@ class Slipstream final : public EngineUnderTest,
 
   void VisitLeaves(const base::KeyRange& range,
                    absl::FunctionRef<bool(const merkle::Leaf&)> visit) const override {
-    engine_->VisitEntries(range, [&visit](const storage::Entry& entry) {
-      if (entry.tombstone) return true;
-      return visit({.key_id = entry.key_id,
-                    .version = entry.version,
-                    .expires_at_ms = entry.expires_at_ms,
-                    .value_digest = entry.value_digest});
-    });
+    // An error stops the engine, and with it the workload.
+    engine_
+        ->VisitEntries(range,
+                       [&visit](const storage::Entry& entry) {
+                         if (entry.tombstone) return true;
+                         return visit({.key_id = entry.key_id,
+                                       .version = entry.version,
+                                       .expires_at_ms = entry.expires_at_ms,
+                                       .value_digest = entry.value_digest});
+                       })
+        .IgnoreError();
   }
+
+  std::string Save(uint8_t shard) override { return keeps_tree_ ? tree_.Save(shard) : ""; }
+  bool Load(uint8_t shard, absl::string_view saved) override {
+    return !keeps_tree_ || tree_.Load(shard, saved).ok();
+  }
+  uint64_t memory_bytes() const override { return keeps_tree_ ? tree_.memory_bytes() : 0; }
 
  private:
   // Group commit: the queue's thread syncs for all who wait.
@@ -171,16 +179,21 @@ class Slipstream final : public EngineUnderTest,
   }
 
   void Maintain() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::Duration pause = kMaintenancePeriod;
     while (true) {
       {
         absl::MutexLock lock(&mutex_);
-        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kMaintenancePeriod)) return;
+        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), pause)) return;
       }
-      for (size_t step = 0; step < kMaintenanceStepsMax; ++step) {
-        const absl::StatusOr<bool> more = engine_->Maintain();
-        if (!more.ok() || !*more) break;
+      const absl::Duration started = node::SteadyNow();
+      bool more = true;
+      for (size_t step = 0; step < kMaintenanceStepsMax && more; ++step) {
+        const absl::StatusOr<bool> stepped = engine_->Maintain();
+        more = stepped.ok() && *stepped;
       }
-      if (keeps_tree_) tree_.Settle(kMaintenanceBucketsMax);
+      if (keeps_tree_ && tree_.Settle(kMaintenanceBucketsMax)) more = true;
+      // Half of the time, when there is more to do.
+      pause = more ? std::min(kMaintenancePeriod, node::SteadyNow() - started) : kMaintenancePeriod;
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/key_id.h"
 #include "base/version.h"
 #include "merkle/leaf.h"
@@ -11,10 +12,12 @@ namespace slipstream::sim {
 
 std::vector<storage::Entry> EntriesOf(storage::Engine& engine) {
   std::vector<storage::Entry> entries;
-  engine.VisitEntries(base::RangeOf(base::KeyPrefix{}), [&entries](const storage::Entry& entry) {
-    entries.push_back(entry);
-    return true;
-  });
+  const absl::Status visited = engine.VisitEntries(base::RangeOf(base::KeyPrefix{}),
+                                                   [&entries](const storage::Entry& entry) {
+                                                     entries.push_back(entry);
+                                                     return true;
+                                                   });
+  SLIP_CHECK(visited.ok());
   return entries;
 }
 

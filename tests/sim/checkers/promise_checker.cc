@@ -57,11 +57,13 @@ void PromiseChecker::OnStarted(size_t node, node::Replica& replica) {
   for (const auto& [key, floor] : floors_[node]) {
     const base::KeyId key_id = base::KeyIdOf(key);
     base::Version version;
-    replica.engine().VisitEntries({.first = key_id, .last = key_id},
-                                  [&version](const storage::Entry& entry) {
-                                    version = entry.version;
-                                    return false;
-                                  });
+    const absl::Status visited = replica.engine().VisitEntries(
+        {.first = key_id, .last = key_id}, [&version](const storage::Entry& entry) {
+          version = entry.version;
+          return false;
+        });
+    // A node whose disk fails it here leaves, and is started anew.
+    if (!visited.ok()) return;
     if (version >= floor) continue;
     failures_->Report("P1 durability", absl::StrCat("node ", node, " restarts with ", key,
                                                     " at version ", base::ToString(version),

@@ -1,0 +1,246 @@
+// The background work of Engine::Impl on memory: checkpoints, merges, eviction, warm-up.
+//
+// Each step is bounded and taken under maintain_mutex_, by the owner's thread in Maintain, and by
+// writers themselves where they have filled memory faster than that thread could empty it.
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "storage/engine_impl.h"
+
+namespace slipstream::storage {
+namespace {
+
+// What a step of a checkpoint or a merge reads or writes.
+constexpr size_t kBytesPerStep = 256 << 10;
+// Buckets that a step of the eviction sweeps in each shard, and shards.
+constexpr size_t kBucketsPerSweep = 64;
+constexpr int kShardsPerSweep = 32;
+// Beyond the budget by this part of it and so many bytes, writers help before they go on.
+constexpr uint64_t kHardDivisor = 20;
+constexpr uint64_t kHardBytes = 16 << 10;
+// What an entry takes in memory, about.
+constexpr uint64_t kBytesPerEntry = 70;
+// Checkpoints between two tries to merge on a full disk.
+constexpr uint64_t kCheckpointsPerMergeTry = 4;
+// What the KeyDir may take in any case, as a part of the limit: with less, every write would cost a
+// checkpoint.
+constexpr uint64_t kBudgetDivisor = 16;
+// A clean end is worth a checkpoint if this part of checkpoint_bytes would be read again.
+constexpr uint64_t kCloseDivisor = 16;
+
+}  // namespace
+
+absl::StatusOr<bool> Engine::Impl::Maintain() {
+  absl::MutexLock lock(&maintain_mutex_);
+  // On a full disk compaction comes first: each try to prepare a segment writes until it fails.
+  absl::StatusOr<bool> prepared = false;
+  if (!log_->is_out_of_space()) {
+    prepared = log_->Maintain();
+    if (!prepared.ok() ? !absl::IsResourceExhausted(prepared.status()) : *prepared) return prepared;
+  }
+  // One job at a time, of those that read the runs in force and change them.
+  absl::StatusOr<bool> more = false;
+  const bool waits_for_compactor =
+      checkpointer_->idle() && compactor_->is_busy() && !compaction_is_paused_;
+  if (waits_for_compactor && !IsFarBeyondBudget()) {
+    UpdateHotBudget();
+    more = EvictSome(keydir_.stats());
+  } else {
+    more = MaintainMemory();
+  }
+  if (!more.ok() && !absl::IsResourceExhausted(more.status())) return more;
+  absl::StatusOr<bool> compacted = false;
+  const bool may_compact = !compaction_is_paused_ || log_->is_out_of_space();
+  if (checkpointer_->idle() && may_compact) compacted = compactor_->Step();
+  if (!compacted.ok() && !absl::IsResourceExhausted(compacted.status())) return compacted;
+  if ((more.ok() && *more) || (compacted.ok() && *compacted)) return true;
+  // Nothing went on; if it was for lack of space, say so.
+  if (log_->is_out_of_space()) prepared = log_->Maintain();
+  for (const absl::StatusOr<bool>& each : {prepared, more, compacted}) {
+    if (!each.ok()) return each;
+  }
+  return prepared;
+}
+
+// Takes one step of what concerns memory, if there is one to take; returns whether there is more to
+// do.
+absl::StatusOr<bool> Engine::Impl::MaintainMemory() {
+  UpdateHotBudget();
+  // First, and beside a checkpoint or a merge too: what is clean leaves at once.
+  const KeyDirStats stats = keydir_.stats();
+  const bool may_evict_more = EvictSome(stats);
+  if (!checkpointer_->idle()) return StepCheckpointer();
+  std::vector<uint64_t> run_bytes;
+  for (const auto& run : sorted_log_.view().runs->runs()) run_bytes.push_back(run->file_bytes());
+  const bool may_merge = checkpointer_->checkpoint_count() >= next_merge_checkpoint_;
+  if (const size_t run_count = RunsToMerge(run_bytes); run_count != 0 && may_merge) {
+    return StartMerge(run_count);
+  }
+  if (CheckpointIsDue(stats) && run_bytes.size() < kRunsMax) {
+    checkpointer_->StartCheckpoint();
+    return true;
+  }
+  if (may_evict_more) return true;
+  if (!stats.complete) {
+    SLIP_ASSIGN_OR_RETURN(const bool more, WarmUp());
+    if (more) return true;
+  }
+  // Nothing else to do: settle what blind writes to cold keys left dead.
+  if (const size_t run_count = RunsToMergeWhenIdle(run_bytes); run_count != 0 && may_merge) {
+    return StartMerge(run_count);
+  }
+  return false;
+}
+
+absl::StatusOr<bool> Engine::Impl::StartMerge(size_t run_count) {
+  SLIP_RETURN_IF_ERROR(JudgeDerived(checkpointer_->StartMerge(run_count)));
+  return true;
+}
+
+absl::StatusOr<bool> Engine::Impl::StepCheckpointer() {
+  const bool merges = checkpointer_->is_merging();
+  const absl::StatusOr<bool> more = checkpointer_->Step(
+      kBytesPerStep,
+      {.actor = identity_.actor, .last_hlc = clock_.last(), .last_tx_id = last_tx_id_.load()});
+  // A merge needs as much space as its runs take: on a full disk checkpoints come first.
+  if (merges && absl::IsResourceExhausted(more.status())) {
+    next_merge_checkpoint_ = checkpointer_->checkpoint_count() + kCheckpointsPerMergeTry;
+  }
+  SLIP_RETURN_IF_ERROR(JudgeDerived(more.status()));
+  return true;
+}
+
+// Returns `status` if it can be tried again; stops the engine over any other error.
+absl::Status Engine::Impl::JudgeDerived(const absl::Status& status) {
+  if (status.ok() || absl::IsResourceExhausted(status)) return status;
+  return StopOver(status);
+}
+
+// Works out what the KeyDir may take of the one limit.
+void Engine::Impl::UpdateHotBudget() {
+  if (options_.memory_limit_bytes == 0) return;
+  const uint64_t others = sizeof(KeyDir) + options_.value_cache_bytes +
+                          2 * options_.unflushed_bytes_max +
+                          sorted_log_.view().runs->memory_bytes() + checkpointer_->memory_bytes() +
+                          (observer_ == nullptr ? 0 : observer_->memory_bytes());
+  const uint64_t usable = options_.memory_limit_bytes / 10 * 9;
+  hot_budget_.store(
+      std::max(usable - std::min(usable, others), options_.memory_limit_bytes / kBudgetDivisor),
+      std::memory_order_relaxed);
+}
+
+uint64_t Engine::Impl::ReplayBytes() const {
+  const Location from = checkpointer_->replay_position();
+  const Location to = log_->append_position();
+  if (to <= from) return 0;
+  return (to.segment_number - from.segment_number) * options_.segment_bytes + to.offset -
+         from.offset;
+}
+
+bool Engine::Impl::CheckpointIsDue(const KeyDirStats& stats) const {
+  if (ReplayBytes() >= options_.checkpoint_bytes) return true;
+  // What fills memory can be evicted only after one.
+  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+  const uint64_t entry_count = stats.live_count + stats.tombstone_count + stats.damaged_count;
+  return stats.dirty_count != 0 && hot_bytes() > budget / 4 * 3 &&
+         2 * stats.dirty_count >= entry_count;
+}
+
+// Evicts what was not used lately if the KeyDir is beyond its budget; returns whether another sweep
+// may find more.
+bool Engine::Impl::EvictSome(const KeyDirStats& stats) {
+  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+  const uint64_t entry_count = stats.live_count + stats.tombstone_count;
+  if (hot_bytes() <= budget || entry_count <= stats.dirty_count) return false;
+  for (int i = 0; i < kShardsPerSweep && hot_bytes() > budget; ++i) {
+    const uint8_t index = next_evicted_shard_++;
+    KeyDir::Exclusive locked(&keydir_, StripeOf(index));
+    KeyDir::Shard& shard = locked.shard(index);
+    const uint64_t bytes_before = shard.table.bytes();
+    const size_t evicted_count = shard.table.Evict(kBucketsPerSweep);
+    if (evicted_count == 0) continue;
+    shard.complete = false;
+    evicted_count_.fetch_add(evicted_count, std::memory_order_relaxed);
+    hot_bytes_.fetch_sub(bytes_before - shard.table.bytes(), std::memory_order_relaxed);
+  }
+  return hot_bytes() > budget;
+}
+
+// Brings all of one shard into memory if there is room; returns whether there may be more to do.
+absl::StatusOr<bool> Engine::Impl::WarmUp() {
+  const SortedLog::View view = sorted_log_.view();
+  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+  // Twice the mean and a few: what comes in must not have to leave at once.
+  const uint64_t entry_count = 2 * view.runs->entry_count() / base::kShardCount + 16;
+  if (hot_bytes() + entry_count * kBytesPerEntry > budget / 5 * 4) return false;
+  for (int turn = 0; turn < base::kShardCount; ++turn) {
+    const uint8_t index = next_warmed_shard_;
+    const bool complete = [&] {
+      KeyDir::Exclusive locked(&keydir_, StripeOf(index));
+      return locked.shard(index).complete;
+    }();
+    if (!complete) return WarmUpShard(index, view);
+    ++next_warmed_shard_;
+  }
+  return false;
+}
+
+absl::StatusOr<bool> Engine::Impl::WarmUpShard(uint8_t index, const SortedLog::View& view) {
+  std::vector<LocatedEntry> cold;
+  const absl::StatusOr<bool> visited =
+      view.runs->VisitRange(RangeOfShard(index), [&cold](const RunEntry& entry) {
+        cold.push_back(entry.located);
+        return true;
+      });
+  if (!visited.ok()) return StopOver(visited.status());
+  KeyDir::Exclusive locked(&keydir_, StripeOf(index));
+  KeyDir::Shard& shard = locked.shard(index);
+  for (const LocatedEntry& located : cold) {
+    if (shard.table.Find(located.entry.key_id).has_value()) continue;
+    SLIP_RETURN_IF_ERROR(InsertClean(located, shard));
+  }
+  shard.complete = true;
+  return true;
+}
+
+// Holds a writer back while the KeyDir is far beyond its budget.
+absl::Status Engine::Impl::MakeMemory() {
+  if (options_.memory_limit_bytes == 0) return absl::OkStatus();
+  while (IsFarBeyondBudget()) {
+    absl::MutexLock lock(&maintain_mutex_);
+    const absl::StatusOr<bool> more = MaintainMemory();
+    // Whether a full disk takes this write is for the log to say.
+    if (absl::IsResourceExhausted(more.status())) break;
+    SLIP_RETURN_IF_ERROR(more.status());
+    if (!*more) break;
+  }
+  return absl::OkStatus();
+}
+
+bool Engine::Impl::IsFarBeyondBudget() const {
+  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+  if (budget == std::numeric_limits<uint64_t>::max()) return false;
+  return hot_bytes() > budget + budget / kHardDivisor + kHardBytes;
+}
+
+// Before a clean end: leaves little for the next start to read.
+absl::Status Engine::Impl::CheckpointAtEnd() {
+  absl::MutexLock lock(&maintain_mutex_);
+  absl::Status status = log_->status();
+  // It may have far to go, and nothing is lost with it.
+  if (checkpointer_->is_merging()) checkpointer_->Abandon();
+  while (status.ok() && !checkpointer_->idle()) status = StepCheckpointer().status();
+  if (status.ok() && ReplayBytes() > options_.checkpoint_bytes / kCloseDivisor &&
+      sorted_log_.view().runs->runs().size() < kRunsMax) {
+    checkpointer_->StartCheckpoint();
+    while (status.ok() && !checkpointer_->idle()) status = StepCheckpointer().status();
+  }
+  // A full disk costs the next start time, and nothing else.
+  return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
+}
+
+}  // namespace slipstream::storage
