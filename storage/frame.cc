@@ -55,6 +55,10 @@ uint32_t FrameHeaderCrc(const FrameHeader& header) {
 }
 
 absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes) {
+  return DecodeFrameHeader(bytes, bytes.size());
+}
+
+absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t bytes_left) {
   if (bytes.size() < kFrameHeaderBytes) {
     return absl::DataLossError(absl::StrFormat("frame cut short at %d bytes", bytes.size()));
   }
@@ -68,9 +72,9 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes) {
     return absl::DataLossError(
         absl::StrFormat("frame header crc 0x%08x != 0x%08x", crc, header.header_crc32c));
   }
-  if (FrameBytes(header.payload_bytes) > bytes.size()) {
+  if (FrameBytes(header.payload_bytes) > bytes_left) {
     return absl::DataLossError(absl::StrFormat("frame payload of %d bytes where %d are left",
-                                               header.payload_bytes, bytes.size()));
+                                               header.payload_bytes, bytes_left));
   }
   return header;
 }

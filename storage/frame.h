@@ -66,6 +66,10 @@ uint32_t FrameHeaderCrc(const FrameHeader& header);
 // fails its checksum, or claims a payload that `bytes` cannot hold.
 absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes);
 
+// The same where only the header need be at hand, of a frame in a segment that has `bytes_left`
+// bytes from there on.
+absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t bytes_left);
+
 // Returns the payload of the frame at the start of `bytes`, given its decoded header. DATA_LOSS if
 // it fails its checksum.
 absl::StatusOr<absl::string_view> DecodeFramePayload(const FrameHeader& header,

@@ -104,6 +104,14 @@ TEST(FrameTest, HeaderThatClaimsMoreThanThereIsIsRefused) {
   EXPECT_THAT(DecodeFrameHeader("short"), StatusIs(absl::StatusCode::kDataLoss));
 }
 
+TEST(FrameTest, HeaderIsReadWithoutThePayloadThatIsKnownToFollow) {
+  const std::string bytes = Frame(Put("a", std::string(8192, 'v')), 1);
+  const absl::string_view front = absl::string_view(bytes).substr(0, kFrameHeaderBytes);
+  ASSERT_OK_AND_ASSIGN(const FrameHeader header, DecodeFrameHeader(front, bytes.size()));
+  EXPECT_EQ(header.payload_bytes, kRecordHeaderBytes + 1 + 8192);
+  EXPECT_THAT(DecodeFrameHeader(front, bytes.size() - 1), StatusIs(absl::StatusCode::kDataLoss));
+}
+
 TEST(FrameTest, RecordsMustFillThePayload) {
   const std::string payload = Put("a", "1") + Put("b", "2");
   EXPECT_THAT(DecodeRecords(payload, 1), StatusIs(absl::StatusCode::kDataLoss));
