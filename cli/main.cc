@@ -8,6 +8,7 @@
 #include "cli/cluster_commands.h"
 #include "cli/command_line.h"
 #include "cli/import_command.h"
+#include "cli/inspect_command.h"
 #include "cli/key_commands.h"
 #include "cli/proof_commands.h"
 
@@ -19,11 +20,13 @@ int main(int argc, char** argv) {
   slipstream::cli::ImportCommand import_command;
   slipstream::cli::ClusterCommands cluster_commands;
   slipstream::cli::ProofCommands proof_commands;
+  slipstream::cli::InspectCommand inspect_command;
   slipstream::cli::CommandLine line;
   key_commands.Register(line);
   import_command.Register(line);
   cluster_commands.Register(line);
   proof_commands.Register(line);
+  inspect_command.Register(line);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   return static_cast<int>(
       line.Run(arguments, {.in = std::cin, .out = std::cout, .error = std::cerr}));

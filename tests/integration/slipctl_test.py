@@ -4,6 +4,7 @@
 import base64
 import hashlib
 import json
+import os
 import signal
 import socket
 import time
@@ -517,6 +518,93 @@ class ProofTest(SlipctlTest):
     self.assertEqual(self.verify("proof.json", "4f2a").code, USAGE)
 
 
+class InspectTest(harness.TestCase):
+  """The data directory of a node that was stopped."""
+
+  def setUp(self):
+    super().setUp()
+    node = self.daemon().start()
+    for key, value in ((b"plain", "1"), (b"\xff\t", "2"), (b"long", "words " * 100)):
+      self.assertEqual(slipctl("put", key, value, endpoint=node.endpoint).code, OK)
+    proof = slipctl("prove", "plain", endpoint=node.endpoint)
+    with open(self.path("proof.json"), "wb") as file:
+      file.write(proof.out)
+    self.running = slipctl("inspect", os.path.join(node.directory, "identity"))
+    self.assertEqual(node.stop(), 0)
+    self.data = node.directory
+    self.segment = os.path.join(self.data, f"{1:016x}.log")
+
+  def inspect(self, *arguments) -> harness.Result:
+    # There is nobody to ask.
+    result = slipctl("inspect", *arguments, endpoint="127.0.0.1:1")
+    self.assertEqual(result.error, "")
+    return result
+
+  def test_passes_a_whole_directory(self):
+    result = self.inspect(self.data)
+    self.assertEqual(result.code, OK, result)
+    self.assertRegex(result.text, r"(?m)^identity +identity +128  passed$")
+    self.assertRegex(result.text, r"\n\d+ files pass all checks, 0 not\n$")
+    files = self.inspect(self.data, "-o", "json").json["files"]
+    self.assertEqual([file["name"] for file in files], sorted(os.listdir(self.data)))
+    for file in files:
+      self.assertEqual(file.get("checks"), None if file["name"] == "lock" else "passed", file)
+      if file["name"] != "lock":
+        result = self.inspect(os.path.join(self.data, file["name"]), "-o", "json")
+        self.assertEqual((result.code, result.json["passes"]), (OK, True), file)
+
+  def test_needs_no_lock(self):
+    self.assertEqual((self.running.code, self.running.error), (OK, ""))
+    self.assertRegex(self.running.text, r"(?m)^clean +no$")
+
+  def test_lists_records(self):
+    result = self.inspect(self.segment, "--records", "-o", "json")
+    self.assertEqual(result.code, OK, result)
+    records = result.json["records"]
+    self.assertEqual([record["lsn"] for record in records], [1, 2, 3])
+    self.assertEqual([record["type"] for record in records], ["put"] * 3)
+    self.assertEqual(records[0]["key"], "plain")
+    self.assertEqual((records[1]["key"], records[1]["key_encoding"]), ("/wk=", "base64"))
+    self.assertEqual(records[0]["value_digest"], hashlib.sha256(b"1").hexdigest()[:40])
+    self.assertEqual(records[2]["raw_bytes"], 600)
+    self.assertLess(records[2]["stored_bytes"], 600)
+    self.assertRegex(records[0]["version"], f"^{VERSION}$")
+    text = self.inspect(self.segment, "--records", "--limit", "2").text
+    self.assertRegex(text, r"(?m)^  2 .*  \\xff\\t$")
+    self.assertIn("\n... and 1 more; --limit says how many are shown\n", text)
+
+  def test_shows_damage_and_goes_on(self):
+    with open(self.segment, "r+b") as file:
+      file.seek(4096 + 64 + 4)
+      file.write(b"\xee")
+    result = self.inspect(self.segment, "--records", "-o", "json")
+    self.assertEqual((result.code, result.json["passes"]), (CORRUPT, False))
+    self.assertEqual(result.json["damage"][0]["offset"], 4096)
+    self.assertEqual([record["lsn"] for record in result.json["records"]], [2, 3])
+    self.assertRegex(self.inspect(self.segment).text, r"\nfails 2 checks\n$")
+    result = self.inspect(self.data)
+    self.assertEqual(result.code, CORRUPT)
+    self.assertIn("failed  offset 4096: frame payload crc", result.text)
+
+  def test_reads_a_proof(self):
+    result = self.inspect(self.path("proof.json"), "-o", "json")
+    self.assertEqual((result.code, result.json["kind"]), (OK, "proof"))
+    self.assertEqual(result.json["header"]["key"], "plain")
+
+  def test_names_what_is_not_there_or_is_wrong(self):
+    result = slipctl("inspect", "/nonexistent")
+    self.assertEqual((result.code, result.text, result.error),
+                     (NOT_FOUND, "", 'slipctl: no file "/nonexistent"\n'))
+    for arguments in ([], [self.data, "--limit", "0"], [self.data, "--limit", "1000001"],
+                      [self.data, "-o", "raw"]):
+      result = slipctl("inspect", *arguments)
+      self.assertEqual((result.code, result.text), (USAGE, ""), result)
+    os.mkfifo(self.path("pipe"))
+    result = slipctl("inspect", self.path("pipe"))
+    self.assertEqual((result.code, result.text), (ERROR, ""))
+    self.assertIn("not a regular file", result.error)
+
+
 class UsageTest(harness.TestCase):
 
   def check(self, arguments, *parts):
@@ -529,6 +617,8 @@ class UsageTest(harness.TestCase):
   def test_suggests_what_was_meant(self):
     self.check(["gte", "a"], 'unknown command "gte"; did you mean "get"?')
     self.check(["statsu"], 'did you mean "status"?')
+    self.check(["inspcet", "a"], 'did you mean "inspect"?')
+    self.check(["inspect", "a", "--recrods"], 'did you mean "--records"?')
     self.check(["put", "a", "--valuefile", "x"], 'did you mean "--value-file"?')
     self.check(["root", "--endpont", "a:1"], 'did you mean "--endpoint"?')
 
@@ -543,7 +633,7 @@ class UsageTest(harness.TestCase):
     overview = slipctl("--help")
     self.assertEqual((overview.code, overview.error), (OK, ""))
     for command in ("put", "get", "delete", "scan", "import", "root", "status", "members", "wait",
-                    "prove", "verify"):
+                    "prove", "verify", "inspect"):
       self.assertRegex(overview.text, rf"(?m)^  {command} ")
       result = slipctl(command, "--help")
       self.assertEqual((result.code, result.error), (OK, ""))
@@ -551,7 +641,8 @@ class UsageTest(harness.TestCase):
       self.assertGreaterEqual(examples.count(f"slipctl {command}"), 2, command)
 
   def test_keeps_help_within_100_columns(self):
-    for arguments in ([], ["put"], ["scan"], ["import"], ["root"], ["wait"], ["verify"]):
+    for arguments in ([], ["put"], ["scan"], ["import"], ["root"], ["wait"], ["verify"],
+                      ["inspect"]):
       for line in slipctl(*arguments, "--help").text.splitlines():
         self.assertLessEqual(len(line), 100, line)
 
