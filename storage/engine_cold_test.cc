@@ -327,12 +327,12 @@ TEST_F(EngineColdTest, MemoryStaysBelowTheLimitThoughNobodyMaintains) {
   options.segment_bytes = 1 << 20;
   options.checkpoint_bytes = 64 << 20;
   options.value_cache_bytes = 128 << 10;
-  options.memory_limit_bytes = 1 << 20;
+  options.memory_limit_bytes = 6 << 20;
   Open(options);
-  constexpr int kMany = 30'000;
+  constexpr int kMany = 120'000;
   for (int i = 0; i < kMany; ++i) {
     Put(KeyOf(i), "value");
-    if (i % 50 == 0) ASSERT_LE(engine_->stats().memory_bytes, options.memory_limit_bytes) << i;
+    if (i % 100 == 0) ASSERT_LE(engine_->stats().memory_bytes, options.memory_limit_bytes) << i;
   }
   EXPECT_GT(engine_->stats().live_key_count, 1000u);  // What fits stays.
   for (int i = 0; i < kMany; i += 7) ASSERT_TRUE(Get(KeyOf(i)).found) << i;
