@@ -86,7 +86,8 @@ absl::StatusOr<Record> Engine::Impl::GetRecord(const base::KeyId& key_id, Lsn* l
 }
 
 absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyId& key_id,
-                                                                Tombstones tombstones) {
+                                                                Tombstones tombstones,
+                                                                Check check) {
   absl::optional<Location> missing;
   for (int attempt = 0; attempt < kReadAttemptsMax; ++attempt) {
     Current current;
@@ -111,7 +112,7 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
     if (!status.ok() && !absl::IsOutOfRange(status) && !absl::IsNotFound(status)) return status;
     if (status.ok()) {
       current.bytes = *std::move(bytes);
-      status = CheckRecord(located->entry, current);
+      status = CheckRecord(located->entry, check, current);
     }
     if (status.ok()) return current;
     if (Quarantine(*located)) return RecordDamaged(located->location, status.message());
@@ -122,18 +123,29 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
 
 // Decodes current.bytes into current.record, compares it with what the KeyDir says, and
 // decompresses its value.
-absl::Status Engine::Impl::CheckRecord(const Entry& entry, Current& current) const {
+absl::Status Engine::Impl::CheckRecord(const Entry& entry, Check check, Current& current) const {
   SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes->view()));
   const RecordView& record = current.record;
-  const RecordType type = entry.tombstone ? RecordType::kDelete : RecordType::kPut;
-  if (record.bytes() != current.bytes->count || record.header.type != type ||
-      record.version() != entry.version || base::KeyIdOf(record.key) != entry.key_id) {
+  if (record.bytes() != current.bytes->count || !IsRecordOf(entry, record)) {
     return absl::DataLossError(absl::StrFormat("another record stands here, of version %s",
                                                base::ToString(record.version())));
   }
-  if (record.header.codec == Codec::kNone) return absl::OkStatus();
-  SLIP_ASSIGN_OR_RETURN(current.raw, DecompressValue(record.header, record.value));
+  if (record.header.codec != Codec::kNone) {
+    SLIP_ASSIGN_OR_RETURN(current.raw, DecompressValue(record.header, record.value));
+  }
+  // Of a value that was decompressed, the digest that the record tells has been compared.
+  if (check == Check::kDigest && base::DigestOfValue(current.value()) != entry.value_digest &&
+      !entry.tombstone) {
+    return absl::DataLossError("the value is another than its digest tells");
+  }
   return absl::OkStatus();
+}
+
+// Returns whether `record` is the one that `entry` tells of, going by type, version and key.
+bool Engine::Impl::IsRecordOf(const Entry& entry, const RecordView& record) {
+  const RecordType type = entry.tombstone ? RecordType::kDelete : RecordType::kPut;
+  return record.header.type == type && record.version() == entry.version &&
+         base::KeyIdOf(record.key) == entry.key_id;
 }
 
 // Takes the entry out of sight if it is still the key's current one; returns whether it was.
@@ -156,6 +168,7 @@ EngineStats Engine::Impl::stats() {
   const std::shared_ptr<const RunSet> runs = sorted_log_.view().runs;
   absl::MutexLock lock(&maintain_mutex_);
   const CompactionStats compaction = compactor_->stats();
+  const ScrubStats scrub = scrubber_->stats();
   return {
       .live_key_count = keydir.live_count,
       .tombstone_count = keydir.tombstone_count,
@@ -188,6 +201,10 @@ EngineStats Engine::Impl::stats() {
       .failed_segment_count = compaction.failed_segment_count,
       .appended_bytes = log.appended_bytes,
       .copied_bytes = log.copied_bytes,
+      .scrubbed_bytes = scrub.scrubbed_bytes,
+      .scrub_pass_count = scrub.pass_count,
+      .scrub_damaged_count = scrub.damaged_count,
+      .scrub_damaged_key_count = scrub.damaged_key_count,
   };
 }
 
@@ -238,6 +255,8 @@ absl::StatusOr<Lsn> Engine::Flush(FlushMode mode) {
 }
 
 absl::StatusOr<bool> Engine::Maintain() { return impl_->Maintain(); }
+
+absl::StatusOr<ScrubProgress> Engine::Scrub() { return impl_->Scrub(); }
 
 void Engine::PauseCompaction(bool paused) { impl_->PauseCompaction(paused); }
 

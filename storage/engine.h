@@ -29,6 +29,7 @@
 #include "storage/options.h"
 #include "storage/precondition.h"
 #include "storage/recovery_report.h"
+#include "storage/scrub_progress.h"
 
 namespace slipstream::storage {
 
@@ -94,6 +95,12 @@ struct EngineStats {
   // the first, they are the write amplification.
   uint64_t appended_bytes = 0;
   uint64_t copied_bytes = 0;
+  // Of Scrub since Open: what it read, how often it got through all there is, the places that it
+  // found damaged, each once, and the keys that it quarantined.
+  uint64_t scrubbed_bytes = 0;
+  uint64_t scrub_pass_count = 0;
+  uint64_t scrub_damaged_count = 0;
+  uint64_t scrub_damaged_key_count = 0;
 };
 
 // Thread-safe: a lock per stripe of 8 shards (a shard is the first byte of key_id), then one for
@@ -179,6 +186,13 @@ class Engine {
   // there is more to do now. RESOURCE_EXHAUSTED (DISK_FULL) while there is no space for a segment
   // and none can be freed.
   absl::StatusOr<bool> Maintain();
+
+  // One bounded step of a search for damage: reads Options::scrub_step_bytes of the full segments,
+  // oldest first, or of the runs, and starts anew after the last. Each record is held against its
+  // checksums, its value's digest and its entry; a current one that fails quarantines its key as
+  // Get does, damage of others is only counted. UNAVAILABLE (device; the next call goes on behind
+  // it, ENGINE_FAILED). A damaged run stops the engine.
+  absl::StatusOr<ScrubProgress> Scrub();
 
   // Whether Maintain leaves compaction alone, for as long as an operator wants the device for
   // himself; dead bytes pile up meanwhile. A full disk is compacted even so. Not at first.

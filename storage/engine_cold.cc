@@ -55,7 +55,7 @@ absl::Status Engine::Impl::InsertClean(const LocatedEntry& located, KeyDir::Shar
 }
 
 // Brings what the runs have of `key_ids` into memory.
-absl::StatusOr<Engine::Impl::Known> Engine::Impl::MakeKnown(absl::Span<const base::KeyId> key_ids) {
+absl::StatusOr<Known> Engine::Impl::MakeKnown(absl::Span<const base::KeyId> key_ids) {
   Known known{.generation = sorted_log_.generation()};
   for (const base::KeyId& key_id : key_ids) {
     SLIP_ASSIGN_OR_RETURN(const absl::optional<LocatedEntry> located, FindEntry(key_id));
@@ -92,7 +92,7 @@ absl::Status Engine::Impl::VisitEntries(const base::KeyRange& range,
 }
 
 // Visits the beginning of `range`: a shard that is in memory, or what one look at the runs finds.
-absl::StatusOr<Engine::Impl::Visited> Engine::Impl::VisitSome(
+absl::StatusOr<Visited> Engine::Impl::VisitSome(
     const base::KeyRange& range, absl::FunctionRef<bool(const LocatedEntry&)> visit) {
   Visited visited{.next = range.first};
   if (VisitIfComplete(range, visit, visited)) return visited;

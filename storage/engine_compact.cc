@@ -16,8 +16,7 @@ namespace slipstream::storage {
 // Looks for the entry whose record is the one at `location`, in memory and, where that does not
 // have the key, in the runs; absent if the record is not current. DATA_LOSS if it is, but is not
 // what its entry says.
-absl::StatusOr<Engine::Impl::Held> Engine::Impl::FindHolder(const RecordView& record,
-                                                            const Location& location) {
+absl::StatusOr<Held> Engine::Impl::FindHolder(const RecordView& record, const Location& location) {
   const base::KeyId key_id = base::KeyIdOf(record.key);
   Held held;
   {

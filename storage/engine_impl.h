@@ -29,6 +29,7 @@
 #include "storage/checkpointer.h"
 #include "storage/compactor.h"
 #include "storage/engine.h"
+#include "storage/engine_parts.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/identity.h"
@@ -43,6 +44,8 @@
 #include "storage/record_batch.h"
 #include "storage/recovery_report.h"
 #include "storage/run_merge_cursor.h"
+#include "storage/scrub_progress.h"
+#include "storage/scrubber.h"
 #include "storage/segment_table.h"
 #include "storage/sorted_log.h"
 #include "storage/value_cache.h"
@@ -50,7 +53,7 @@
 namespace slipstream::storage {
 
 // Thread-safe once opened.
-class Engine::Impl final : private Compactor::Records {
+class Engine::Impl final : private Compactor::Records, private Scrubber::Records {
  public:
   static absl::StatusOr<std::unique_ptr<Impl>> Open(FileSystem* fs, absl::string_view directory,
                                                     const Options& options, base::Random* rng,
@@ -67,6 +70,7 @@ class Engine::Impl final : private Compactor::Records {
   absl::Status VisitEntries(const base::KeyRange& range,
                             absl::FunctionRef<bool(const Entry&)> visit);
   absl::StatusOr<bool> Maintain() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
+  absl::StatusOr<ScrubProgress> Scrub() { return scrubber_->Step(); }
   absl::Status Close() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
 
   void PauseCompaction(bool paused) { compaction_is_paused_ = paused; }
@@ -102,22 +106,8 @@ class Engine::Impl final : private Compactor::Records {
     }
   };
   enum class Tombstones { kRead, kSkip };
-  // The entry of a record that is current.
-  struct Held {
-    absl::optional<LocatedEntry> located;  // nullopt: there is none, the record is not current.
-    bool is_hot = false;                   // It is, or would be, in memory.
-    uint64_t generation = 0;               // Of the runs in which it was looked for, if not.
-  };
-  // How far a visit came.
-  struct Visited {
-    absl::optional<base::KeyId> next;  // All before it was visited; nullopt: all was.
-    bool stopped = false;              // By what it called.
-  };
-  // What MakeKnown learned of some keys.
-  struct Known {
-    uint64_t generation = 0;   // Of the runs, before the look at them.
-    std::vector<bool> absent;  // One each: neither in memory nor in the runs.
-  };
+  // How much of a record is checked: what its checksum vouches for, or its value's digest as well.
+  enum class Check { kChecksum, kDigest };
 
   Impl(FileSystem* fs, absl::string_view directory, const Options& options,
        ChangeObserver* observer);
@@ -195,12 +185,20 @@ class Engine::Impl final : private Compactor::Records {
   void AddDead(const Location& location, uint64_t record_bytes, const KeyDir::Shard& shard);
   absl::Status LoadManifest();
   void RaiseToManifest();
+  // Scrubbing; engine_scrub.cc.
+  bool Agrees(const RecordView& record, const Location& location) override;
+  absl::StatusOr<absl::optional<base::KeyId>> VisitFrom(
+      const base::KeyId& first, absl::FunctionRef<void(const LocatedEntry&)> visit) override;
+  absl::StatusOr<bool> Examine(const base::KeyId& key_id) override;
+  absl::Status OnRunFailed(const absl::Status& cause) override { return StopOver(cause); }
 
   // Reading; engine.cc.
-  absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones);
+  absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones,
+                                      Check check = Check::kChecksum);
   absl::optional<ReadResult> GetCached(const base::KeyId& key_id, absl::string_view key,
                                        absl::Time now);
-  absl::Status CheckRecord(const Entry& entry, Current& current) const;
+  absl::Status CheckRecord(const Entry& entry, Check check, Current& current) const;
+  static bool IsRecordOf(const Entry& entry, const RecordView& record);
   bool Quarantine(const LocatedEntry& located);
   void Notify(const base::KeyId& key_id);
 
@@ -228,6 +226,7 @@ class Engine::Impl final : private Compactor::Records {
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Compactor> compactor_;
+  std::unique_ptr<Scrubber> scrubber_;
   std::atomic<bool> compaction_is_paused_{false};
 
   // What the entries in memory take, beyond empty tables, and what they may.

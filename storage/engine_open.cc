@@ -236,6 +236,8 @@ void Engine::Impl::OpenLog(LogTail tail, base::Random rng) {
                        .step_bytes = options_.compaction_step_bytes},
       log_.get(), &segment_table_, static_cast<Compactor::Records*>(this),
       std::move(manifest_.gaps));
+  scrubber_ = std::make_unique<Scrubber>(options_.scrub_step_bytes, log_.get(), &sorted_log_,
+                                         static_cast<Scrubber::Records*>(this));
 }
 
 // Reads the log, from where the checkpoint says if there is one, into the KeyDir.

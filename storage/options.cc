@@ -66,6 +66,8 @@ absl::Status ValidateOptions(const Options& options) {
   }
   SLIP_RETURN_IF_ERROR(CheckBounds("checkpoint_bytes", options.checkpoint_bytes,
                                    {.min = kPageBytes, .max = kCheckpointBytesCeiling}));
+  SLIP_RETURN_IF_ERROR(CheckBounds("scrub_step_bytes", options.scrub_step_bytes,
+                                   {.min = 1, .max = kFrameBytesTargetMax}));
   return CheckBounds("value_cache_bytes", options.value_cache_bytes,
                      {.min = 0, .max = kValueCacheBytesCeiling});
 }

@@ -70,6 +70,8 @@ struct Options {
   double compaction_dead_share = 0.2;
   // What one Maintain copies at most, but for a larger record: bounds how long it keeps others off.
   uint32_t compaction_step_bytes = 256 << 10;
+  // What one Scrub reads at most, about, but for a longer frame.
+  uint32_t scrub_step_bytes = 256 << 10;
   // Memory for values that were read; 0: none are kept. Values beyond a 512th of it never are.
   uint64_t value_cache_bytes = 64 << 20;
 };

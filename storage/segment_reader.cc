@@ -39,7 +39,7 @@ absl::StatusOr<const LocatedRecord*> SegmentReader::Current() {
     }
   }
   if (next_ < records_.size()) return &records_[next_];
-  if (next_lsn_ != segment_.link.last_lsn + 1) {
+  if (!resumes_ && next_lsn_ != segment_.link.last_lsn + 1) {
     return absl::DataLossError(absl::StrFormat("segment %d ends before LSN %d, not after LSN %d",
                                                segment_.link.number, next_lsn_,
                                                segment_.link.last_lsn));
@@ -66,17 +66,32 @@ absl::Status SegmentReader::ReadFrame() {
                                      .offset = static_cast<uint32_t>(offset)}});
   }
   offset_ += frame_bytes;
+  resumes_ = false;
   frame_number_ = header.frame_number;
-  next_lsn_ += header.record_count;
+  next_lsn_ = header.first_lsn + header.record_count;
   return absl::OkStatus();
 }
 
-absl::Status SegmentReader::CheckHeader(const FrameHeader& header) const {
-  if (header.incarnation == segment_.link.incarnation &&
-      header.segment_number == segment_.link.number && header.frame_number == frame_number_ + 1 &&
-      header.first_lsn == next_lsn_) {
-    return absl::OkStatus();
+void SegmentReader::PassOver() {
+  uint64_t bytes = kPageBytes;
+  if (const absl::StatusOr<absl::string_view> page = Buffered(kPageBytes); page.ok()) {
+    FrameHeader header;
+    std::memcpy(&header, page->data(), sizeof(header));
+    const bool is_whole =
+        header.magic == kFrameMagic && FrameHeaderCrc(header) == header.header_crc32c;
+    if (is_whole && CheckHeader(header).ok()) bytes = FrameBytes(header.payload_bytes);
   }
+  offset_ = std::min(offset_ + bytes, segment_.link.end_offset);
+  resumes_ = true;
+}
+
+absl::Status SegmentReader::CheckHeader(const FrameHeader& header) const {
+  const bool is_ours = header.incarnation == segment_.link.incarnation &&
+                       header.segment_number == segment_.link.number;
+  const bool follows =
+      resumes_ ? header.frame_number > frame_number_ && header.first_lsn >= next_lsn_
+               : header.frame_number == frame_number_ + 1 && header.first_lsn == next_lsn_;
+  if (is_ours && follows) return absl::OkStatus();
   return absl::DataLossError(absl::StrFormat(
       "frame %d of segment %d incarnation %016x, LSN %d, not frame %d, LSN %d", header.frame_number,
       header.segment_number, header.incarnation, header.first_lsn, frame_number_ + 1, next_lsn_));
@@ -89,10 +104,16 @@ absl::StatusOr<absl::string_view> SegmentReader::Buffered(uint64_t bytes) {
     return absl::DataLossError(absl::StrFormat("frame of %d bytes where %d are left", bytes, left));
   }
   if (offset_ < buffer_offset_ || offset_ + bytes > buffer_offset_ + buffered_bytes_) {
-    const uint64_t wanted = std::max(bytes, std::min(kBytesPerRead, left));
+    uint64_t wanted = std::max(bytes, std::min(kBytesPerRead, left));
     buffered_bytes_ = 0;
     if (buffer_.capacity() < wanted) buffer_ = AlignedBuffer(wanted);
-    SLIP_RETURN_IF_ERROR(file_->Read(offset_, wanted, buffer_.data()));
+    absl::Status status = file_->Read(offset_, wanted, buffer_.data());
+    if (absl::IsOutOfRange(status) && wanted != bytes) {
+      // Of a file that was cut short, what is there may be good.
+      wanted = bytes;
+      status = file_->Read(offset_, wanted, buffer_.data());
+    }
+    SLIP_RETURN_IF_ERROR(status);
     buffer_offset_ = offset_;
     buffered_bytes_ = wanted;
   }

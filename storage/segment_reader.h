@@ -1,7 +1,7 @@
 // SegmentReader: walks the records of a sealed segment, a bounded piece of its file at a time.
 //
-// For compaction, which must not take a damaged record for a good one: it checks all that Open
-// checks, and saves nothing of a bad frame. What a crash leaves is segment_scan.h's.
+// For compaction and scrubbing, which must not take a damaged record for a good one: it checks all
+// that Open checks, and saves nothing of a bad frame. What a crash leaves is segment_scan.h's.
 #ifndef SLIPSTREAM_STORAGE_SEGMENT_READER_H_
 #define SLIPSTREAM_STORAGE_SEGMENT_READER_H_
 
@@ -42,6 +42,13 @@ class SegmentReader {
   // Goes to the next record; Current must have returned one since.
   void Advance() { ++next_; }
 
+  // After DATA_LOSS or OUT_OF_RANGE: passes over the bad frame, or a page of it where its length
+  // cannot be trusted. Current then takes any later frame of this segment for the next, and fails
+  // again, so that more is passed over, where none starts; at the end it returns nullptr.
+  void PassOver();
+
+  // Where the frame starts that is taken up next.
+  uint64_t next_offset() const { return offset_; }
   const SealedSegment& segment() const { return segment_; }
   // Of the frames taken up so far.
   uint64_t scanned_bytes() const { return offset_ - kPageBytes; }
@@ -58,6 +65,7 @@ class SegmentReader {
   Lsn next_lsn_;
   std::vector<LocatedRecord> records_;  // Of the last frame.
   size_t next_ = 0;
+  bool resumes_ = false;  // Frames before offset_ were passed over.
   AlignedBuffer buffer_;  // Of the file from buffer_offset_; the first buffered_bytes_ are read.
   uint64_t buffer_offset_ = 0;
   uint64_t buffered_bytes_ = 0;

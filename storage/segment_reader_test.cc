@@ -177,5 +177,64 @@ TEST_F(SegmentReaderTest, AReadThatFailedIsTriedAgain) {
   EXPECT_EQ(located->record.key, "first");
 }
 
+// Reads the segment with whatever damage it has; returns the keys and how often it passed over
+// some.
+struct Rest {
+  std::vector<std::string> keys;
+  int passed_count = 0;
+};
+
+Rest ReadRest(SegmentReader& reader) {
+  Rest rest;
+  for (;;) {
+    const absl::StatusOr<const LocatedRecord*> located = reader.Current();
+    if (!located.ok()) {
+      reader.PassOver();
+      ++rest.passed_count;
+      continue;
+    }
+    if (*located == nullptr) return rest;
+    rest.keys.emplace_back((*located)->record.key);
+    reader.Advance();
+  }
+}
+
+TEST_F(SegmentReaderTest, PassesOverABadFrameByItsLengthOrPageByPage) {
+  for (const char* key : {"first", "second", "third"}) {
+    Put(key, key[0] == 's' ? 10'000 : 10);  // The second takes 3 pages.
+    ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  }
+  SealedSegment segment = Seal();
+  segment.link.end_offset = 6 * kPageBytes;  // Without the filler.
+  segment.link.last_lsn = 3;
+  const auto expect = [&](uint64_t offset, const std::vector<std::string>& keys, int passed_count) {
+    fs_.FlipBit(kPath, offset, 0);
+    SegmentReader reader(log_->FindFile(1), segment);
+    const Rest rest = ReadRest(reader);
+    EXPECT_EQ(rest.keys, keys) << offset;
+    EXPECT_EQ(rest.passed_count, passed_count) << offset;
+    EXPECT_EQ(reader.next_offset(), segment.link.end_offset);
+    fs_.FlipBit(kPath, offset, 0);
+  };
+  expect(kPageBytes, {"second", "third"}, 1);
+  expect(2 * kPageBytes + 4096 + 17, {"first", "third"}, 1);
+  expect(2 * kPageBytes, {"first", "third"}, 3);
+  expect(5 * kPageBytes + kFrameHeaderBytes + 1, {"first", "second"}, 1);
+}
+
+TEST_F(SegmentReaderTest, ReadsWhatIsLeftOfAFileThatWasCutShort) {
+  for (const char* key : {"first", "second", "third"}) {
+    Put(key, 10);
+    ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  }
+  SealedSegment segment = Seal();
+  segment.link.end_offset = 4 * kPageBytes;
+  segment.link.last_lsn = 3;
+  fs_.Install(kPath, fs_.Contents(kPath).substr(0, 3 * kPageBytes));
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<const File> file, fs_.OpenDirect(kPath, OpenMode::kRead));
+  SegmentReader reader(std::move(file), segment);
+  EXPECT_EQ(ReadRest(reader).keys, (std::vector<std::string>{"first", "second"}));
+}
+
 }  // namespace
 }  // namespace slipstream::storage
