@@ -65,6 +65,11 @@ void DirtySet::Restore(int depth, const std::vector<uint32_t>& buckets) {
   dirty_count_ = buckets.size();
 }
 
+bool DirtySet::Contains(uint32_t bucket) const {
+  absl::MutexLock lock(&mutex_);
+  return (words_[bucket / 64] >> (bucket % 64) & 1) != 0;
+}
+
 std::vector<bool> DirtySet::Dirty() const {
   absl::MutexLock lock(&mutex_);
   std::vector<bool> dirty(size_t{1} << depth_);

@@ -40,6 +40,9 @@ class DirtySet {
   // Mark, whose marks it would lose.
   void Restore(int depth, const std::vector<uint32_t>& buckets) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Whether bucket `bucket`, one of the present depth, is dirty.
+  bool Contains(uint32_t bucket) const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Returns for each bucket whether it is dirty.
   std::vector<bool> Dirty() const ABSL_LOCKS_EXCLUDED(mutex_);
 

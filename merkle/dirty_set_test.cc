@@ -145,5 +145,15 @@ TEST(BucketOfTest, IsMadeOfTheBitsAfterTheFirstByte) {
   }
 }
 
+TEST(DirtySetTest, ContainsTellsEachBucketFromTheOthers) {
+  DirtySet set;
+  set.Reset(7);
+  TakeAll(set, 7);
+  set.Mark(KeyIdIn(64, 7));
+  for (uint32_t bucket = 0; bucket < 128; ++bucket) {
+    EXPECT_EQ(set.Contains(bucket), bucket == 64) << bucket;
+  }
+}
+
 }  // namespace
 }  // namespace slipstream::merkle

@@ -50,6 +50,15 @@ bool Tree::Settle(size_t bucket_count_max) {
                      [](const std::unique_ptr<TreeShard>& shard) { return shard->has_dirty(); });
 }
 
+Tree::Verified Tree::Verify(const VerifyPlace& place, size_t bucket_count) {
+  const TreeShard::Verified verified = shards_[place.shard]->Verify(place.bucket, bucket_count);
+  Verified result{.next = place, .difference_count = verified.difference_count};
+  result.next.bucket = verified.next_bucket;
+  // The shard's number wraps around.
+  if (verified.next_bucket == 0) ++result.next.shard;
+  return result;
+}
+
 base::Digest Tree::Root() {
   Subtree root;
   for (int pass = 0; pass < kRootPassesMax; ++pass) {

@@ -43,6 +43,20 @@ class Tree {
   // whether dirty ones are left.
   bool Settle(size_t bucket_count_max);
 
+  // Where a verification goes on.
+  struct VerifyPlace {
+    uint8_t shard = 0;
+    uint32_t bucket = 0;
+  };
+  struct Verified {
+    VerifyPlace next;  // After the last bucket, the first.
+    size_t difference_count = 0;
+  };
+  // Reads and hashes the clean ones of the next `bucket_count` buckets from `place` on, at most to
+  // the end of a shard, and compares them with what is cached. Buckets that differ are counted, and
+  // marked dirty: the next settling makes them right. Beside writers it may find none that is not.
+  Verified Verify(const VerifyPlace& place, size_t bucket_count);
+
   // Settles, then returns the digest of all entries. While others write, it is that of a set
   // between the one at the call and the one at the return; it ends after a bounded number of passes
   // even so.

@@ -1,5 +1,6 @@
 #include "merkle/tree_shard.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -78,6 +79,27 @@ Subtree TreeShard::SubtreeAt(const base::KeyPrefix& prefix) {
   LeafReader reader(source_);
   uint64_t leaf_count = 0;
   return FoldRange(reader, prefix, leaf_count);
+}
+
+TreeShard::Verified TreeShard::Verify(uint32_t first, size_t count_max) {
+  absl::MutexLock lock(&mutex_);
+  const uint32_t bucket_count = uint32_t{1} << depth_;
+  Verified verified;
+  LeafReader reader(source_);
+  uint32_t bucket = std::min(first, bucket_count - 1);  // The depth may be another than last time.
+  for (; bucket < bucket_count && verified.checked_count < count_max; ++bucket) {
+    ++verified.checked_count;
+    uint64_t leaf_count = 0;
+    const base::KeyPrefix prefix = PrefixOf(bucket, depth_);
+    const Subtree found = FoldRange(reader, prefix, leaf_count);
+    if (found == nodes_[bucket_count + bucket] && leaf_count == leaf_counts_[bucket]) continue;
+    // Whoever sees a change sees its mark, too; and only those who hold mutex_ take marks away.
+    if (dirty_.Contains(bucket)) continue;
+    ++verified.difference_count;
+    dirty_.Mark(prefix.bits);
+  }
+  verified.next_bucket = bucket == bucket_count ? 0 : bucket;
+  return verified;
 }
 
 void TreeShard::AdaptDepth() {

@@ -44,6 +44,15 @@ class TreeShard {
   // Settles what lies under `prefix`, which is of this shard, then returns its digest.
   Subtree SubtreeAt(const base::KeyPrefix& prefix) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Hashes the buckets from `first` on, at most `count_max`, and compares them with what is cached;
+  // those that differ become dirty. What is dirty is left out. Settles nothing.
+  struct Verified {
+    uint32_t next_bucket = 0;  // 0: the last one was among them.
+    size_t checked_count = 0;
+    size_t difference_count = 0;
+  };
+  Verified Verify(uint32_t first, size_t count_max) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // As Tree::Save and Tree::Load. Layout: docs/merkle.md, section 2.
   std::string Save() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Load(absl::string_view saved) ABSL_LOCKS_EXCLUDED(mutex_);

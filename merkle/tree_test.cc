@@ -442,5 +442,70 @@ TEST(TreeTest, RootEndsWhenTheTreeNeverRests) {
   EXPECT_EQ(meddler.Start(0).Root(), meddler.RootByDefinition());
 }
 
+// Verifies every bucket of every shard once, `bucket_count` a step.
+size_t VerifyAll(Tree& tree, size_t bucket_count) {
+  size_t difference_count = 0;
+  Tree::VerifyPlace place;
+  do {
+    const Tree::Verified verified = tree.Verify(place, bucket_count);
+    difference_count += verified.difference_count;
+    place = verified.next;
+  } while (place.shard != 0 || place.bucket != 0);
+  return difference_count;
+}
+
+TEST(TreeTest, VerifyFindsWhatChangedWithoutAMarkAndTheNextSettlingMakesItRight) {
+  for (const size_t bucket_count : {1, 3, 1000}) {
+    HookedSource source;
+    Tree tree(&source);
+    base::Random rng(bucket_count);
+    std::vector<base::KeyId> key_ids;
+    for (int i = 0; i < 2000; ++i) {
+      base::KeyId key_id = RandomKeyId(rng);
+      key_id.bytes[0] = static_cast<uint8_t>(i % 3 * 100);  // Few shards, of several buckets.
+      source.Put(key_id, 1);
+      tree.MarkDirty(key_id);
+      key_ids.push_back(key_id);
+    }
+    EXPECT_EQ(VerifyAll(tree, bucket_count), 0u) << "what is dirty may differ";
+    EXPECT_EQ(tree.Root(), source.RootByDefinition());
+    EXPECT_EQ(VerifyAll(tree, bucket_count), 0u);
+    // Of one key, and of a shard that was empty.
+    source.Put(key_ids[7], 2);
+    base::KeyId other;
+    other.bytes[0] = 50;
+    source.Put(other, 1);
+    EXPECT_NE(tree.Root(), source.RootByDefinition());
+    EXPECT_EQ(VerifyAll(tree, bucket_count), 2u);
+    EXPECT_EQ(VerifyAll(tree, bucket_count), 0u) << "marked dirty";
+    EXPECT_EQ(tree.Root(), source.RootByDefinition());
+    EXPECT_EQ(VerifyAll(tree, bucket_count), 0u);
+  }
+}
+
+TEST(TreeTest, VerifyTakesAChangeBesideItForNoDifference) {
+  HookedSource source;
+  Tree tree(&source);
+  base::Random rng(1);
+  std::vector<base::KeyId> key_ids;
+  for (int i = 0; i < 300; ++i) {
+    key_ids.push_back(RandomKeyId(rng));
+    source.Put(key_ids.back(), 1);
+    tree.MarkDirty(key_ids.back());
+  }
+  tree.Root();
+  base::Hlc hlc = 1;
+  size_t next = 0;
+  source.set_after_visit([&] {
+    const base::KeyId& key_id = key_ids[next++ % key_ids.size()];
+    source.Put(key_id, ++hlc);
+    tree.MarkDirty(key_id);
+  });
+  EXPECT_EQ(VerifyAll(tree, 5), 0u);
+  EXPECT_GT(next, 200u);
+  source.set_after_visit([] {});
+  EXPECT_EQ(tree.Root(), source.RootByDefinition());
+}
+
 }  // namespace
 }  // namespace slipstream::merkle
