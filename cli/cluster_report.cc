@@ -80,6 +80,23 @@ std::string DescribeSpace(const v1::StatusResponse& status) {
   return text;
 }
 
+// "3 MiB read, 2 passes; damaged: 1 place with 1 key; 1 tree bucket hashed anew"
+std::string DescribeScrub(const v1::StatusResponse& status) {
+  std::string text = absl::StrCat(FormatBytes(status.scrubbed_bytes()), " read, ",
+                                  FormatCount(status.scrub_pass_count(), "pass", "passes"));
+  if (status.scrub_damaged_count() + status.scrub_damaged_key_count() > 0) {
+    absl::StrAppend(&text,
+                    "; damaged: ", FormatCount(status.scrub_damaged_count(), "place", "places"),
+                    " with ", FormatCount(status.scrub_damaged_key_count(), "key", "keys"));
+  }
+  if (status.tree_difference_count() > 0) {
+    absl::StrAppend(&text, "; ",
+                    FormatCount(status.tree_difference_count(), "tree bucket", "tree buckets"),
+                    " hashed anew");
+  }
+  return text;
+}
+
 std::string DescribeClock(base::Hlc hlc) {
   const absl::Time time = base::TimeFromHlc(hlc);
   return absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M:%E3S UTC", time, absl::UTCTimeZone()),
@@ -197,6 +214,7 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"io", Escape(status.io_path())});
   table.AddRow({"values", DescribeValues(status)});
   table.AddRow({"space", DescribeSpace(status)});
+  table.AddRow({"scrub", DescribeScrub(status)});
   table.AddRow({"sync", Escape(status.sync_policy())});
   table.AddRow({"memory", DescribeMemory(status)});
   table.AddRow({"index", absl::StrCat(FormatCount(status.hot_key_count(), "key", "keys"),
@@ -268,6 +286,11 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["failed_segment_count"] = status.failed_segment_count();
   json["appended_bytes"] = status.appended_bytes();
   json["copied_bytes"] = status.copied_bytes();
+  json["scrubbed_bytes"] = status.scrubbed_bytes();
+  json["scrub_pass_count"] = status.scrub_pass_count();
+  json["scrub_damaged_count"] = status.scrub_damaged_count();
+  json["scrub_damaged_key_count"] = status.scrub_damaged_key_count();
+  json["tree_difference_count"] = status.tree_difference_count();
   return json;
 }
 

@@ -89,6 +89,8 @@ v1::StatusResponse SomeStatus() {
   status.set_compacted_segment_count(3);
   status.set_appended_bytes(400);
   status.set_copied_bytes(100);
+  status.set_scrubbed_bytes(3 << 20);
+  status.set_scrub_pass_count(2);
   return status;
 }
 
@@ -104,6 +106,7 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "values    3 MiB written as 1 MiB (33 %)\n"
             "space     8 MiB dead, 1 MiB to be freed, 3 segments compacted, write amplification "
             "1.25\n"
+            "scrub     3 MiB read, 2 passes\n"
             "sync      always\n"
             "memory    5 MiB of 1 GiB: KeyDir 1 MiB, Merkle tree 1.5 KiB, value cache 3 MiB\n"
             "index     12,000 keys in memory, 500 in 2 runs of 44 KiB; a start would read 8 MiB of "
@@ -127,6 +130,9 @@ TEST(ClusterReportTest, ShowsWhatIsWrongOnlyWhenItIs) {
   status.set_stored_value_bytes(0);
   status.set_failed_segment_count(2);
   status.set_appended_bytes(0);
+  status.set_scrub_damaged_count(1);
+  status.set_scrub_damaged_key_count(2);
+  status.set_tree_difference_count(1);
   status.add_recovery("cut a torn tail");
   status.add_recovery("read 3 segments");
   const std::string table = StatusTable(status);
@@ -135,6 +141,8 @@ TEST(ClusterReportTest, ShowsWhatIsWrongOnlyWhenItIs) {
   EXPECT_THAT(table, HasSubstr("values    0 B written as 0 B\n"));
   EXPECT_THAT(table, HasSubstr("space     8 MiB dead, 1 MiB to be freed, 3 segments compacted, "
                                "2 left alone as damaged\n"));
+  EXPECT_THAT(table, HasSubstr("scrub     3 MiB read, 2 passes; damaged: 1 place with 2 keys; 1 "
+                               "tree bucket hashed anew\n"));
   EXPECT_THAT(table, HasSubstr("held back 5 from the future\n"));
   EXPECT_THAT(table, HasSubstr("recovery  cut a torn tail\n          read 3 segments\n"));
 }

@@ -18,6 +18,7 @@
 #include "base/program_version.h"
 #include "base/status_macros.h"
 #include "node/endpoint.h"
+#include "node/maintenance.h"
 #include "node/wire.h"
 #include "storage/options.h"
 
@@ -53,6 +54,7 @@ struct RawFlags {
   uint64_t segment_bytes = storage::Options{}.segment_bytes;
   absl::optional<uint64_t> memory_limit_bytes;  // A share of the machine's if not given.
   absl::optional<uint64_t> value_cache_bytes;   // A share of the limit.
+  uint64_t scrub_rate = MaintenanceOptions{}.scrub_bytes_per_second;
   bool insecure_allow_remote = false;
   bool accept_data_loss = false;
 };
@@ -107,6 +109,11 @@ void AddFlags(CLI::App& app, RawFlags& raw) {
          "each value by what it gains), lz4, zstd; or none. Of new values only.\n"
          "Default: auto")
       ->type_name("POLICY");
+  app.add_option("--scrub-rate", raw.scrub_rate,
+                 "Bytes per second, like 8MiB, that the search for damage reads while there is no\n"
+                 "other background work; 0: it is off.\nDefault: 8MiB")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   app.add_option("--log-format", raw.log_format, "text or json, on stderr.\nDefault: text")
       ->type_name("FORMAT");
   app.add_flag("--insecure-allow-remote", raw.insecure_allow_remote,
@@ -305,6 +312,7 @@ absl::StatusOr<DaemonOptions> Interpret(const RawFlags& raw) {
   SLIP_RETURN_IF_ERROR(ParseSync(raw.sync, server));
   SLIP_RETURN_IF_ERROR(ParseCompression(raw.compression, server.replica.storage));
   SLIP_RETURN_IF_ERROR(SetStorage(raw, server.replica.storage));
+  server.maintenance.scrub_bytes_per_second = raw.scrub_rate;
   if (raw.direct_io != "auto" && raw.direct_io != "off") {
     return Invalid("--direct-io", absl::StrCat("\"", raw.direct_io, "\" must be auto or off"));
   }

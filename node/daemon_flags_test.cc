@@ -47,17 +47,18 @@ TEST(DaemonFlagsTest, DefaultsAreASingleLocalNode) {
   EXPECT_EQ(options.direct_io, storage::DirectIo::kWherePossible);
   EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kAuto);
   EXPECT_EQ(options.log_format, LogFormat::kText);
+  EXPECT_EQ(options.server.maintenance.scrub_bytes_per_second, 8u << 20);
   EXPECT_OK(CheckListenReach(options));
 }
 
 TEST(DaemonFlagsTest, ReadsEveryFlag) {
   ASSERT_OK_AND_ASSIGN(
       const DaemonOptions options,
-      Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
-             "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
-             "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
-             "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608",
-             "--segment-bytes", "16777216", "--memory-limit=256MiB", "--value-cache=0"}));
+      Parse(
+          {"--listen=127.0.0.1:7401", "--data-dir=/d", "--peers=127.0.0.1:7401, b:7402,[::1]:7403",
+           "--node-name=n1", "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
+           "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608", "--segment-bytes",
+           "16777216", "--memory-limit=256MiB", "--value-cache=0", "--scrub-rate=1MiB"}));
   EXPECT_EQ(options.server.listen.port, 7401);
   EXPECT_EQ(options.server.data_directory, "/d");
   EXPECT_THAT(options.server.replica.peers, ElementsAre("b:7402", "[::1]:7403"));
@@ -72,6 +73,7 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
   EXPECT_EQ(options.server.replica.storage.segment_bytes, 16u << 20);
   EXPECT_EQ(options.server.replica.storage.memory_limit_bytes, 256u << 20);
   EXPECT_EQ(options.server.replica.storage.value_cache_bytes, 0u);
+  EXPECT_EQ(options.server.maintenance.scrub_bytes_per_second, 1u << 20);
   EXPECT_OK(storage::ValidateOptions(options.server.replica.storage));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -11,6 +12,12 @@
 #include "storage/engine.h"
 
 namespace slipstream::node {
+namespace {
+
+// What a step of the search for damage counts for at least: finding nothing to read is work, too.
+constexpr uint64_t kScrubStepBytesMin = 16 << 10;
+
+}  // namespace
 
 Maintenance::Maintenance(Replica* replica, const MaintenanceOptions& options,
                          FailureHandler on_failure)
@@ -47,6 +54,7 @@ void Maintenance::Run(FailureHandler on_failure) {
 
 absl::StatusOr<bool> Maintenance::Step() {
   const bool more_engine = MaintainEngine();
+  if (!more_engine) ScrubSome();
   SLIP_RETURN_IF_ERROR(replica_->engine().status());
   const bool more_tree = replica_->tree().Settle(options_.buckets_max);
   return more_engine || more_tree;
@@ -73,6 +81,26 @@ bool Maintenance::MaintainEngine() {
   }
   periods_to_skip_ = 0;
   return has_more;
+}
+
+void Maintenance::ScrubSome() {
+  if (options_.scrub_bytes_per_second == 0) return;
+  for (size_t step = 0; step < options_.steps_max; ++step) {
+    const absl::Duration now = SteadyNow();
+    if (now < next_scrub_at_ || (scrub_pass_ended_ && now < next_scrub_pass_at_)) return;
+    if (scrub_pass_ended_) next_scrub_pass_at_ = now + options_.scrub_pass_period;
+    const absl::StatusOr<ScrubStep> scrubbed = replica_->Scrub();
+    // What the device does not give now is tried again by the next search.
+    scrub_pass_ended_ = scrubbed.ok() && scrubbed->store.ended_pass;
+    const uint64_t bytes = scrubbed.ok() ? scrubbed->store.bytes : 0;
+    // Time in which there was other work is not made up for, but for one period.
+    next_scrub_at_ = std::max(next_scrub_at_, now - options_.period) +
+                     absl::Seconds(static_cast<double>(std::max(bytes, kScrubStepBytesMin)) /
+                                   static_cast<double>(options_.scrub_bytes_per_second));
+    if (!scrubbed.ok()) return;
+    const bool found = scrubbed->store.finding.has_value() || scrubbed->tree_difference_count != 0;
+    if (found && options_.on_damage) options_.on_damage(*scrubbed);
+  }
 }
 
 }  // namespace slipstream::node

@@ -1,9 +1,12 @@
 // Maintenance: the thread that calls the engine's and the tree's background steps, a little at a
-// time, so that neither a write nor a root has to do it all.
+// time, so that neither a write nor a root has to do it all; and that searches for damage when
+// there is nothing else to do.
 #ifndef SLIPSTREAM_NODE_MAINTENANCE_H_
 #define SLIPSTREAM_NODE_MAINTENANCE_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -13,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "node/replica.h"
+#include "node/replica_types.h"
 
 namespace slipstream::node {
 
@@ -25,6 +29,12 @@ struct MaintenanceOptions {
   size_t buckets_max = 256;
   // On a full disk each try writes until there is no space left: they get rarer, up to this.
   absl::Duration retry_period_max = absl::Seconds(30);
+  // What the search for damage reads on average, when there is nothing else to do; 0: it is off.
+  uint64_t scrub_bytes_per_second = 8 << 20;
+  // From the start of one search through everything to that of the next, at least.
+  absl::Duration scrub_pass_period = absl::Seconds(10);
+  // Told of each step that found something, from the thread; may be empty. Must not block.
+  std::function<void(const ScrubStep&)> on_damage;
 };
 
 // Thread-safe.
@@ -50,6 +60,9 @@ class Maintenance {
   // there are more.
   bool MaintainEngine();
 
+  // Takes as many steps of the search for damage as its pace allows.
+  void ScrubSome();
+
   Replica* const replica_;
   const MaintenanceOptions options_;
   absl::Mutex mutex_;
@@ -57,6 +70,9 @@ class Maintenance {
   // Of the thread alone.
   size_t skipped_period_count_ = 0;  // Since the last try.
   size_t periods_to_skip_ = 0;
+  absl::Duration next_scrub_at_ = absl::ZeroDuration();  // By the steady clock.
+  absl::Duration next_scrub_pass_at_ = absl::ZeroDuration();
+  bool scrub_pass_ended_ = true;
   std::thread thread_;  // Made by the constructor, joined by Stop.
 };
 

@@ -118,6 +118,11 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_failed_segment_count(stats.failed_segment_count);
   message.set_appended_bytes(stats.appended_bytes);
   message.set_copied_bytes(stats.copied_bytes);
+  message.set_scrubbed_bytes(stats.scrubbed_bytes);
+  message.set_scrub_pass_count(stats.scrub_pass_count);
+  message.set_scrub_damaged_count(stats.scrub_damaged_count);
+  message.set_scrub_damaged_key_count(stats.scrub_damaged_key_count);
+  message.set_tree_difference_count(replica.tree_difference_count());
   return message;
 }
 

@@ -1,11 +1,14 @@
 #include "node/replica.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 #include <variant>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/key_id.h"
 #include "base/status_macros.h"
 #include "merkle/reconcile.h"
@@ -19,6 +22,8 @@ namespace {
 
 // Messages of less could not hold a step of a reconciliation.
 constexpr size_t kMessageBytesMin = 4096;
+// Some 16 to 64 entries each: about what a step reads of the log in small records.
+constexpr size_t kBucketsPerScrub = 16;
 
 absl::Status ValidateOptions(const ReplicaOptions& options) {
   if (options.gossip_interval <= absl::ZeroDuration()) {
@@ -90,6 +95,22 @@ class Replica::Impl {
     return response;
   }
 
+  absl::StatusOr<ScrubStep> Scrub() ABSL_LOCKS_EXCLUDED(scrub_mutex_) {
+    ScrubStep step;
+    SLIP_ASSIGN_OR_RETURN(step.store, store_->engine().Scrub());
+    absl::MutexLock lock(&scrub_mutex_);
+    const merkle::Tree::Verified verified = store_->tree().Verify(verify_place_, kBucketsPerScrub);
+    verify_place_ = verified.next;
+    // Of an engine that fails entries may be missing.
+    SLIP_RETURN_IF_ERROR(store_->engine().status());
+    step.tree_difference_count = verified.difference_count;
+    tree_difference_count_.fetch_add(verified.difference_count, std::memory_order_relaxed);
+    return step;
+  }
+
+  uint64_t tree_difference_count() const {
+    return tree_difference_count_.load(std::memory_order_relaxed);
+  }
   const ReplicaOptions& options() const { return options_; }
   ReplicaStore& store() { return *store_; }
   ReplicaProtocol& protocol() { return protocol_; }
@@ -105,6 +126,10 @@ class Replica::Impl {
   const ReplicaOptions options_;
   const std::unique_ptr<ReplicaStore> store_;
   ReplicaProtocol protocol_;
+
+  absl::Mutex scrub_mutex_;
+  merkle::Tree::VerifyPlace verify_place_ ABSL_GUARDED_BY(scrub_mutex_);
+  std::atomic<uint64_t> tree_difference_count_{0};
 };
 
 absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(storage::FileSystem* fs,
@@ -168,6 +193,8 @@ void Replica::OnReply(CallId call_id, absl::StatusOr<PeerResponse> response, con
   impl_->protocol().OnReply(call_id, std::move(response), bytes, now, outbox);
 }
 
+absl::StatusOr<ScrubStep> Replica::Scrub() { return impl_->Scrub(); }
+uint64_t Replica::tree_difference_count() const { return impl_->tree_difference_count(); }
 bool Replica::has_outgoing() const { return impl_->protocol().has_outgoing(); }
 std::vector<MemberState> Replica::members() const { return impl_->protocol().members(); }
 RepairStats Replica::repair_stats() const { return impl_->protocol().repair_stats(); }

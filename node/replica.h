@@ -12,6 +12,7 @@
 #ifndef SLIPSTREAM_NODE_REPLICA_H_
 #define SLIPSTREAM_NODE_REPLICA_H_
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -83,6 +84,12 @@ class Replica {
 
   // Whether writes wait to be pushed or a peer was heard of: call Tick soon.
   bool has_outgoing() const;
+  // One bounded step of the search for damage: of Engine::Scrub and Tree::Verify. What is found is
+  // quarantined or marked dirty, so that the roots differ and repair begins. Errors as
+  // Engine::Scrub.
+  absl::StatusOr<ScrubStep> Scrub();
+  // Buckets of the tree that Scrub found to differ since Open.
+  uint64_t tree_difference_count() const;
   std::vector<MemberState> members() const;
   RepairStats repair_stats() const;
   PushStats push_stats() const;

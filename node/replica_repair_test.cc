@@ -8,16 +8,21 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "base/error_reason.h"
 #include "base/key_id.h"
+#include "base/random.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "merkle/reconcile.h"
 #include "node/replica.h"
+#include "node/replica_types.h"
 #include "node/testing/replica_cluster.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
+#include "storage/memory_file_system.h"
+#include "storage/scrub_progress.h"
 
 namespace slipstream::node {
 namespace {
@@ -44,6 +49,28 @@ RepairStats Sum(ReplicaCluster& cluster, size_t replica_count) {
     sum.held_back_record_count += stats.held_back_record_count;
   }
   return sum;
+}
+
+// Flips a bit of `marker`, which stands in one place on `disk`.
+void FlipBitOf(storage::MemoryFileSystem& disk, const std::string& marker) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> files, disk.ListDirectory("data"));
+  int flip_count = 0;
+  for (const std::string& file : files) {
+    const std::string path = absl::StrCat("data/", file);
+    const size_t offset = disk.Contents(path).find(marker);
+    if (offset == std::string::npos) continue;
+    disk.FlipBit(path, offset, 3);
+    ++flip_count;
+  }
+  ASSERT_EQ(flip_count, 1);
+}
+
+// Bytes that do not compress.
+std::string RandomBytes(size_t count, uint64_t seed) {
+  base::Random rng(seed);
+  std::string bytes;
+  while (bytes.size() < count) bytes += static_cast<char>(rng.Below(256));
+  return bytes;
 }
 
 class ReplicaRepairTest : public testing::Test {
@@ -184,18 +211,7 @@ TEST_F(ReplicaRepairTest, ADamagedRecordIsNotHandedOutAndIsHealed) {
   cluster_.Put(0, "damaged", marker);
   cluster_.Run(absl::Seconds(2));
   ASSERT_TRUE(cluster_.Converged());
-  // Flip a bit of it on replica 0's disk.
-  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> files,
-                       cluster_.disk(0).ListDirectory("data"));
-  int flip_count = 0;
-  for (const std::string& file : files) {
-    const std::string path = absl::StrCat("data/", file);
-    const size_t offset = cluster_.disk(0).Contents(path).find(marker);
-    if (offset == std::string::npos) continue;
-    cluster_.disk(0).FlipBit(path, offset, 3);
-    ++flip_count;
-  }
-  ASSERT_EQ(flip_count, 1);
+  FlipBitOf(cluster_.disk(0), marker);
   storage::Lsn lsn = 0;
   const auto fetched = cluster_.at(0).Answer(
       FetchRecordsRequest{.key_ids = {base::KeyIdOf("damaged")}}, cluster_.now(), &lsn);
@@ -207,6 +223,41 @@ TEST_F(ReplicaRepairTest, ADamagedRecordIsNotHandedOutAndIsHealed) {
   EXPECT_TRUE(cluster_.Converged());
   EXPECT_EQ(cluster_.Get(0, "damaged"), marker);
   EXPECT_EQ(cluster_.at(0).engine().stats().damaged_key_count, 0);
+}
+
+TEST_F(ReplicaRepairTest, ScrubbingFindsDamageThatNobodyReadsAndAGossipRoundHealsIt) {
+  ReplicaCluster cluster(3);
+  const std::string marker = "a value that is easily found on disk";
+  cluster.Put(0, "damaged", marker);
+  cluster.Step();
+  // Until the segment takes no more frames.
+  for (int i = 0; i < 20; ++i) {
+    cluster.Put(0, absl::StrCat("filler", i), RandomBytes(200'000, static_cast<uint64_t>(i)));
+    cluster.Step();
+  }
+  cluster.Run(absl::Seconds(5));
+  ASSERT_TRUE(cluster.Converged());
+  ASSERT_EQ(cluster.at(0).engine().stats().damaged_key_count, 0);
+  FlipBitOf(cluster.disk(0), marker);
+  absl::optional<storage::ScrubFinding> finding;
+  for (bool ended_pass = false; !ended_pass;) {
+    ASSERT_OK_AND_ASSIGN(const ScrubStep step, cluster.at(0).Scrub());
+    if (step.store.finding.has_value()) finding = step.store.finding;
+    ended_pass = step.store.ended_pass;
+  }
+  ASSERT_TRUE(finding.has_value());
+  EXPECT_EQ(finding->key_ids, std::vector<base::KeyId>{base::KeyIdOf("damaged")});
+  EXPECT_FALSE(cluster.Converged());
+  // One round with each peer, at whatever moment of its interval this is.
+  cluster.Run(1.2 * ReplicaCluster::DefaultOptions().gossip_interval);
+  EXPECT_TRUE(cluster.Converged());
+  EXPECT_EQ(cluster.Get(0, "damaged"), marker);
+  EXPECT_EQ(cluster.at(0).engine().stats().damaged_key_count, 0);
+}
+
+TEST_F(ReplicaRepairTest, ScrubbingComparesTheTreeWithTheEntries) {
+  for (int step = 0; step < 200; ++step) ASSERT_OK(cluster_.at(0).Scrub());
+  EXPECT_EQ(cluster_.at(0).tree_difference_count(), 0);
 }
 
 TEST_F(ReplicaRepairTest, FetchedRecordsFromTheFutureAreHeldBackUntilTheirTime) {

@@ -14,6 +14,7 @@
 #include "node/peer_messages.h"
 #include "storage/entry.h"
 #include "storage/options.h"
+#include "storage/scrub_progress.h"
 
 namespace slipstream::node {
 
@@ -66,6 +67,12 @@ struct PushStats {
   uint64_t pushed_record_count = 0;    // Answered for by the peer.
   uint64_t dropped_record_count = 0;   // Given up; repair brings them over.
   uint64_t received_record_count = 0;  // Applied.
+};
+
+// What a step of Replica::Scrub did, and found.
+struct ScrubStep {
+  storage::ScrubProgress store;
+  size_t tree_difference_count = 0;  // Buckets of the tree that were not what the entries give.
 };
 
 // A peer as this replica sees it.

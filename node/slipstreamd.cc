@@ -30,6 +30,8 @@
 #include "node/endpoint.h"
 #include "node/log.h"
 #include "node/node_report.h"
+#include "node/replica_types.h"
+#include "node/scrub_report.h"
 #include "node/server.h"
 #include "storage/engine.h"
 #include "storage/file_system.h"
@@ -140,8 +142,15 @@ int Leave(Server& server, LeaveEvent::Cause cause, Log& log) {
 int Serve(const DaemonOptions& options, LeaveEvent& leave) {
   Log log(options.log_format, options.server.replica.name);
   storage::PosixFileSystem fs(options.direct_io);
+  ServerOptions server_options = options.server;
+  const Healers healers = server_options.replica.peers.empty() ? Healers::kNone : Healers::kPeers;
+  server_options.maintenance.on_damage = [&log, healers](const ScrubStep& step) {
+    for (const std::string& sentence : ScrubInWords(step, healers)) {
+      log.Write(LogLevel::kWarning, "damage", sentence);
+    }
+  };
   const absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Start(&fs, options.server, absl::Uniform<uint64_t>(absl::BitGen()),
+      Server::Start(&fs, server_options, absl::Uniform<uint64_t>(absl::BitGen()),
                     [&log, &leave](const absl::Status& status) {
                       log.Write(LogLevel::kError, "engine_failed",
                                 "the disk failed: the process leaves, to be started again",
