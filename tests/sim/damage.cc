@@ -34,6 +34,8 @@ void FlipBits(NodeHost& host, size_t flip_count, base::Random& rng) {
     const size_t last = contents.find_last_not_of('\0');
     if (last != std::string::npos) segments.emplace_back(std::move(path), last + 1);
   }
+  // Where it still writes, nobody scrubs.
+  if (host.scrubs() && !segments.empty()) segments.pop_back();
   if (segments.empty()) return;
   for (size_t index = 0; index < flip_count; ++index) {
     const auto& [path, bytes] = segments[rng.Below(segments.size())];
@@ -52,9 +54,15 @@ void CheckReadsAcross(NodeHost& host, World& world, const std::function<void()>&
   const bool starts_anew = host.life() != life;
   if (!host.is_up()) return;  // Why it does not open was reported.
   storage::Engine& engine = host.resting().replica->engine();
+  if (host.scrubs()) host.ScrubAll();
   for (const storage::Entry& entry : EntriesOf(engine)) {
     const absl::StatusOr<storage::Record> record = engine.GetRecord(entry.key_id, nullptr);
-    if (absl::IsDataLoss(record.status())) continue;
+    if (absl::IsDataLoss(record.status())) {
+      if (!host.scrubs()) continue;
+      world.failures.Report("P2 scrub", absl::StrCat("a read finds damage after scrubbing: ",
+                                                     record.status().ToString()));
+      return;
+    }
     const storage::Record& old = before[entry.key_id];
     if (record.ok() && (*record == old || (starts_anew && record->version < old.version))) continue;
     world.failures.Report(

@@ -38,6 +38,7 @@ NodeHost::NodeHost(size_t index, const NodeConfig& config, World* world, base::R
     : index_(index),
       options_(config.replica),
       flush_delay_max_(config.flush_delay_max),
+      scrubs_(config.scrubs),
       world_(world),
       rng_(rng),
       replica_rng_(rng_.Fork()),
@@ -222,11 +223,42 @@ void NodeHost::RunBackground() {
   for (uint64_t steps = 1 + rng_.Below(kMaintenanceStepsMax); status.ok() && steps > 0; --steps) {
     status = replica_->engine().Maintain().status();
   }
+  // What the device does not give now, it may give later.
+  if (status.ok() && scrubs_ && rng_.OneIn(2)) Scrub().IgnoreError();
   if (!status.ok() || !replica_->engine().status().ok()) {
     Fail(status.ok() ? replica_->engine().status() : status);
     return;
   }
   Later(kBackgroundInterval * (0.5 + rng_.Fraction()), [this] { RunBackground(); });
+}
+
+absl::StatusOr<node::ScrubStep> NodeHost::Scrub() {
+  absl::StatusOr<node::ScrubStep> step = replica_->Scrub();
+  if (!step.ok()) return step;
+  if (step->tree_difference_count != 0) {
+    world_->failures.Report(
+        "P5 tree", absl::StrCat("node ", index_, "'s tree has ", step->tree_difference_count,
+                                " buckets that its entries do not give"));
+  }
+  if (step->store.finding.has_value()) {
+    Record("scrub", step->store.finding->place_count, step->store.finding->key_count,
+           step->store.finding->cause);
+  }
+  return step;
+}
+
+void NodeHost::ScrubAll() {
+  if (!is_up()) return;
+  // The pass under way may be past what matters.
+  for (int pass = 0; pass < 2;) {
+    const absl::StatusOr<node::ScrubStep> step = Scrub();
+    if (!step.ok()) {
+      world_->failures.Report(
+          "P2 scrub", absl::StrCat("node ", index_, " cannot scrub: ", step.status().ToString()));
+      return;
+    }
+    if (step->store.ended_pass) ++pass;
+  }
 }
 
 void NodeHost::Fail(const absl::Status& status) {

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "base/random.h"
 #include "node/replica.h"
+#include "node/replica_types.h"
 #include "storage/entry.h"
 #include "storage/memory_file_system.h"
 #include "storage/options.h"
@@ -33,6 +34,7 @@ struct NodeConfig {
   absl::Duration clock_offset;
   double clock_drift = 0;
   absl::Duration flush_delay_max = absl::Milliseconds(5);  // Of each of its two halves.
+  bool scrubs = false;                                     // Searches for damage all the time.
 };
 
 enum class Death {
@@ -82,6 +84,10 @@ class NodeHost {
   // Lets the checkers have a look.
   void Glance();
 
+  bool scrubs() const { return scrubs_; }
+  // Searches all there is for damage, if it is up.
+  void ScrubAll();
+
  private:
   using Action = std::function<void()>;
 
@@ -101,6 +107,8 @@ class NodeHost {
   void Flush(storage::Engine::FlushMode mode);
   // What the server does from time to time: sync, and a step of background work.
   void RunBackground();
+  // Takes a step of the search for damage.
+  absl::StatusOr<node::ScrubStep> Scrub();
   // The engine has failed: the process leaves and is started anew.
   void Fail(const absl::Status& status);
 
@@ -120,6 +128,7 @@ class NodeHost {
   const size_t index_;
   node::ReplicaOptions options_;
   const absl::Duration flush_delay_max_;
+  const bool scrubs_;
   World* const world_;
   base::Random rng_;  // Of the host: delays and crashes.
   base::Random replica_rng_;

@@ -86,6 +86,9 @@ SimulationConfig DrawConfig(base::Random& rng) {
   config.fault_duration = DurationBetween(absl::Seconds(1), absl::Seconds(6), rng);
   if (rng.OneIn(2)) config.flip_count = 1 + rng.Below(8);
   config.restarts_damaged = rng.OneIn(2);
+  if (rng.OneIn(2)) {
+    for (NodeConfig& node : config.nodes) node.scrubs = true;
+  }
   return config;
 }
 
