@@ -75,6 +75,7 @@ absl::StatusOr<bool> Engine::Impl::MoveIfCurrent(const RecordView& record, const
       InsertMoved(*held.located, copy.location, shard);
     }
     AddDead(from, record.bytes(), shard);
+    value_cache_.Move({.key_id = key_id, .location = from}, copy.location);
     return true;
   }
 }

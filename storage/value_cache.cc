@@ -190,11 +190,29 @@ void ValueCache::EvictFromMain(Part& part) {
   Drop(part, part.main.Pop());
 }
 
-void ValueCache::Drop(Part& part, Item* item) {
+void ValueCache::Unchain(Part& part, Item* item) {
   Item** link = ChainOf(part, item->number);
   while (*link != item) link = &(*link)->chain_next;
   *link = item->chain_next;
+}
+
+void ValueCache::Drop(Part& part, Item* item) {
+  Unchain(part, item);
   std::free(item);
+}
+
+void ValueCache::Move(const Place& from, const Location& to) {
+  if (!is_on()) return;
+  const uint64_t number = NumberOf(to);
+  Part& part = PartOf(from.key_id);
+  absl::MutexLock lock(&part.mutex);
+  Item* const item = FindItem(part, NumberOf(from.location));
+  if (item == nullptr || FindItem(part, number) != nullptr) return;
+  Unchain(part, item);
+  item->number = number;
+  Item** const chain = ChainOf(part, number);
+  item->chain_next = *chain;
+  *chain = item;
 }
 
 ValueCacheStats ValueCache::stats() {

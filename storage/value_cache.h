@@ -65,6 +65,9 @@ class ValueCache {
   // from disk, and one that is not costs its writers nothing.
   void InsertIfRoom(const Place& place, absl::string_view key, absl::string_view value);
 
+  // Goes on keeping the value at `from`, if it does, for the record's copy at `to`.
+  void Move(const Place& from, const Location& to);
+
   ValueCacheStats stats();
 
  private:
@@ -99,6 +102,7 @@ class ValueCache {
   void EvictOne(Part& part) ABSL_EXCLUSIVE_LOCKS_REQUIRED(part.mutex);
   void EvictFromSmall(Part& part) ABSL_EXCLUSIVE_LOCKS_REQUIRED(part.mutex);
   void EvictFromMain(Part& part) ABSL_EXCLUSIVE_LOCKS_REQUIRED(part.mutex);
+  void Unchain(Part& part, Item* item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(part.mutex);
   void Drop(Part& part, Item* item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(part.mutex);
 
   const uint64_t part_bytes_max_;

@@ -51,6 +51,22 @@ TEST(ValueCacheTest, GivesBackWhatWasKept) {
   EXPECT_EQ(cache.Find(PlaceOf(2), KeyOf(2)), "");
 }
 
+TEST(ValueCacheTest, FollowsARecordThatMoves) {
+  ValueCache cache(kCacheBytes);
+  cache.Move(PlaceOf(1), PlaceOf(2).location);  // It keeps nothing yet.
+  for (uint64_t number = 0; number < 5000; ++number) Read(cache, number);
+  const uint64_t bytes = cache.stats().bytes;
+  for (uint64_t number = 0; number < 5000; ++number) {
+    const ValueCache::Place from = PlaceOf(number);
+    const Location to{.segment_number = 100 + from.location.segment_number,
+                      .offset = from.location.offset};
+    cache.Move(from, to);
+    EXPECT_FALSE(cache.Find(from, KeyOf(number)).has_value());
+    EXPECT_EQ(cache.Find({.key_id = from.key_id, .location = to}, KeyOf(number)), ValueOf(number));
+  }
+  EXPECT_EQ(cache.stats().bytes, bytes);
+}
+
 TEST(ValueCacheTest, StaysBelowItsBytesAndUsesThem) {
   ValueCache cache(kCacheBytes);
   EXPECT_EQ(cache.stats().bytes, 0u);
