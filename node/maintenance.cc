@@ -14,6 +14,12 @@
 namespace slipstream::node {
 namespace {
 
+// The cores are the clients' first: background work takes one of them for a quarter of the time.
+constexpr int kPausePerBurst = 3;
+
+}  // namespace
+namespace {
+
 // What a step of the search for damage counts for at least: finding nothing to read is work, too.
 constexpr uint64_t kScrubStepBytesMin = 16 << 10;
 
@@ -47,8 +53,9 @@ void Maintenance::Run(FailureHandler on_failure) {
       on_failure(more.status());
       return;
     }
-    // Half of the time, as long as there is more to do.
-    pause = *more ? std::min(options_.period, SteadyNow() - started) : options_.period;
+    // A quarter of the time, as long as there is more to do.
+    pause = *more ? std::min(options_.period, kPausePerBurst * (SteadyNow() - started))
+                  : options_.period;
   }
 }
 
@@ -56,8 +63,12 @@ absl::StatusOr<bool> Maintenance::Step() {
   const bool more_engine = MaintainEngine();
   if (!more_engine) ScrubSome();
   SLIP_RETURN_IF_ERROR(replica_->engine().status());
-  const bool more_tree = replica_->tree().Settle(options_.buckets_max);
-  return more_engine || more_tree;
+  // Once a period, however busy the engine is: whoever asks for the root settles what is left.
+  if (const absl::Duration now = SteadyNow(); now >= next_settling_at_) {
+    replica_->tree().Settle(options_.buckets_max);
+    next_settling_at_ = now + options_.period;
+  }
+  return more_engine;
 }
 
 // Returns whether there is more to do now.

@@ -21,11 +21,11 @@
 namespace slipstream::node {
 
 struct MaintenanceOptions {
-  // Between two bursts of work; while there is more to do, as long as a burst takes, if that is
-  // less.
+  // Between two bursts of work; while there is more to do, three times as long as a burst takes, if
+  // that is less.
   absl::Duration period = absl::Milliseconds(50);
-  // Steps in one burst, and buckets of the tree that it hashes.
-  size_t steps_max = 8;
+  // Steps in one burst, and buckets of the tree that are hashed in a period.
+  size_t steps_max = 1;
   size_t buckets_max = 256;
   // On a full disk each try writes until there is no space left: they get rarer, up to this.
   absl::Duration retry_period_max = absl::Seconds(30);
@@ -70,6 +70,7 @@ class Maintenance {
   // Of the thread alone.
   size_t skipped_period_count_ = 0;  // Since the last try.
   size_t periods_to_skip_ = 0;
+  absl::Duration next_settling_at_ = absl::ZeroDuration();
   absl::Duration next_scrub_at_ = absl::ZeroDuration();  // By the steady clock.
   absl::Duration next_scrub_pass_at_ = absl::ZeroDuration();
   bool scrub_pass_ended_ = true;
