@@ -31,9 +31,9 @@
 namespace slipstream::bench {
 namespace {
 
-// As node::MaintenanceOptions.
+// As node::Maintenance, but for the search for damage.
 constexpr absl::Duration kMaintenancePeriod = absl::Milliseconds(50);
-constexpr size_t kMaintenanceStepsMax = 8;
+constexpr int kMaintenancePausePerBurst = 3;
 constexpr size_t kMaintenanceBucketsMax = 256;
 // The machine's cores: who wants the root at once hashes on all of them.
 constexpr size_t kSettlingThreads = 2;
@@ -180,20 +180,22 @@ class Slipstream final : public EngineUnderTest,
 
   void Maintain() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::Duration pause = kMaintenancePeriod;
+    absl::Duration next_settling_at = absl::ZeroDuration();
     while (true) {
       {
         absl::MutexLock lock(&mutex_);
         if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), pause)) return;
       }
       const absl::Duration started = node::SteadyNow();
-      bool more = true;
-      for (size_t step = 0; step < kMaintenanceStepsMax && more; ++step) {
-        const absl::StatusOr<bool> stepped = engine_->Maintain();
-        more = stepped.ok() && *stepped;
+      const absl::StatusOr<bool> more = engine_->Maintain();
+      if (keeps_tree_ && started >= next_settling_at) {
+        tree_.Settle(kMaintenanceBucketsMax);
+        next_settling_at = started + kMaintenancePeriod;
       }
-      if (keeps_tree_ && tree_.Settle(kMaintenanceBucketsMax)) more = true;
-      // Half of the time, when there is more to do.
-      pause = more ? std::min(kMaintenancePeriod, node::SteadyNow() - started) : kMaintenancePeriod;
+      pause = kMaintenancePeriod;
+      if (more.ok() && *more) {
+        pause = std::min(pause, kMaintenancePausePerBurst * (node::SteadyNow() - started));
+      }
     }
   }
 
