@@ -27,8 +27,12 @@ namespace {
 
 // The limit's share of the machine, and the cache's of the limit: one in so many.
 constexpr uint64_t kMemoryDivisor = 4;
+// More than any device reads; CLI11 takes -1 for the greatest number.
+constexpr uint64_t kScrubRateMax = uint64_t{1} << 40;
 // With less there is no room for what does not grow with the keys.
 constexpr uint64_t kMemoryLimitBytesMin = 64 << 20;
+// More than any machine has; -1 again.
+constexpr uint64_t kMemoryLimitBytesMax = uint64_t{1} << 44;
 constexpr absl::string_view kExamples = R"(
 Examples:
   slipstreamd
@@ -265,6 +269,10 @@ absl::Status SetMemory(const RawFlags& raw, storage::Options& options) {
     return Invalid("--memory-limit", absl::StrCat(limit_bytes, " must be 0 or at least ",
                                                   kMemoryLimitBytesMin, " bytes"));
   }
+  if (limit_bytes > kMemoryLimitBytesMax) {
+    return Invalid("--memory-limit",
+                   absl::StrCat(limit_bytes, " must be at most ", kMemoryLimitBytesMax, " bytes"));
+  }
   options.memory_limit_bytes = limit_bytes;
   options.value_cache_bytes = raw.value_cache_bytes.value_or(
       limit_bytes == 0 ? options.value_cache_bytes : limit_bytes / kMemoryDivisor);
@@ -312,6 +320,9 @@ absl::StatusOr<DaemonOptions> Interpret(const RawFlags& raw) {
   SLIP_RETURN_IF_ERROR(ParseSync(raw.sync, server));
   SLIP_RETURN_IF_ERROR(ParseCompression(raw.compression, server.replica.storage));
   SLIP_RETURN_IF_ERROR(SetStorage(raw, server.replica.storage));
+  if (raw.scrub_rate > kScrubRateMax) {
+    return Invalid("--scrub-rate", absl::StrCat(raw.scrub_rate, " must be 0 to ", kScrubRateMax));
+  }
   server.maintenance.scrub_bytes_per_second = raw.scrub_rate;
   if (raw.direct_io != "auto" && raw.direct_io != "off") {
     return Invalid("--direct-io", absl::StrCat("\"", raw.direct_io, "\" must be auto or off"));

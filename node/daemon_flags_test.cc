@@ -132,6 +132,8 @@ TEST(DaemonFlagsTest, SaysWhatIsWrongInOneLine) {
   ExpectRefused("--value-bytes-max=much", "--value-bytes-max");
   ExpectRefused("--memory-limit=63MiB", "--memory-limit: 66060288 must be 0 or at least 67108864");
   ExpectRefused("--memory-limit=much", "--memory-limit");
+  ExpectRefused("--memory-limit=-1", "--memory-limit");
+  ExpectRefused("--scrub-rate=-1", "--scrub-rate");
   ExpectRefused("--value-cache=1099511627777", "--value-cache");
   ExpectRefused("--segment-bytes=4096", "--segment-bytes");
   ExpectRefused("--segment-bytes=8388609", "--segment-bytes");
