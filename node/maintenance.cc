@@ -14,12 +14,6 @@
 namespace slipstream::node {
 namespace {
 
-// The cores are the clients' first: background work takes one of them for a quarter of the time.
-constexpr int kPausePerBurst = 3;
-
-}  // namespace
-namespace {
-
 // What a step of the search for damage counts for at least: finding nothing to read is work, too.
 constexpr uint64_t kScrubStepBytesMin = 16 << 10;
 
@@ -27,7 +21,7 @@ constexpr uint64_t kScrubStepBytesMin = 16 << 10;
 
 Maintenance::Maintenance(Replica* replica, const MaintenanceOptions& options,
                          FailureHandler on_failure)
-    : replica_(replica), options_(options) {
+    : replica_(replica), options_(options), pace_(options.period) {
   thread_ = std::thread(
       [this, on_failure = std::move(on_failure)]() mutable { Run(std::move(on_failure)); });
 }
@@ -41,6 +35,8 @@ void Maintenance::Stop() {
 }
 
 void Maintenance::Run(FailureHandler on_failure) {
+  // Where the system does not allow it, clients wait for background work more often.
+  BackgroundPace::LowerPriority();
   absl::Duration pause = options_.period;
   while (true) {
     {
@@ -48,14 +44,13 @@ void Maintenance::Run(FailureHandler on_failure) {
       if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), pause)) return;
     }
     const absl::Duration started = SteadyNow();
+    pace_.Observe(replica_->engine(), started);
     const absl::StatusOr<bool> more = Step();
     if (!more.ok()) {
       on_failure(more.status());
       return;
     }
-    // A quarter of the time, as long as there is more to do.
-    pause = *more ? std::min(options_.period, kPausePerBurst * (SteadyNow() - started))
-                  : options_.period;
+    pause = pace_.PauseAfter(SteadyNow() - started, *more);
   }
 }
 

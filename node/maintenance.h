@@ -15,14 +15,14 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "node/background_pace.h"
 #include "node/replica.h"
 #include "node/replica_types.h"
 
 namespace slipstream::node {
 
 struct MaintenanceOptions {
-  // Between two bursts of work; while there is more to do, three times as long as a burst takes, if
-  // that is less.
+  // Between two bursts of work; less while there is more to do: see BackgroundPace.
   absl::Duration period = absl::Milliseconds(50);
   // Steps in one burst, and buckets of the tree that are hashed in a period.
   size_t steps_max = 1;
@@ -68,6 +68,7 @@ class Maintenance {
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // Of the thread alone.
+  BackgroundPace pace_;
   size_t skipped_period_count_ = 0;  // Since the last try.
   size_t periods_to_skip_ = 0;
   absl::Duration next_settling_at_ = absl::ZeroDuration();

@@ -52,16 +52,17 @@ void SetError(const absl::Status& status, v1::PipelineResponse::Result& result) 
 // Runs one group; the steps share what is gathered.
 class GroupRun {
  public:
-  GroupRun(const Serving& serving, const v1::PipelineRequest& request)
-      : serving_(serving), request_(request) {
-    outcome_.response.set_id(request.id());
-    outcome_.response.mutable_results()->Reserve(request.operations_size());
+  GroupRun(const Serving& serving, const v1::PipelineRequest& request,
+           v1::PipelineResponse* response)
+      : serving_(serving), request_(request), response_(*response) {
+    response_.set_id(request.id());
+    response_.mutable_results()->Reserve(request.operations_size());
   }
 
-  GroupOutcome Run() && {
+  storage::Lsn Run() && {
     const storage::Limits& limits = serving_.replica->options().storage.limits;
     for (const v1::Operation& operation : request_.operations()) {
-      v1::PipelineResponse::Result& result = *outcome_.response.add_results();
+      v1::PipelineResponse::Result& result = *response_.add_results();
       absl::Status status = CheckKind(operation);
       if (status.ok()) status = CheckSizes(operation, limits);
       if (!status.ok()) {
@@ -74,7 +75,7 @@ class GroupRun {
       }
     }
     WriteGathered();
-    return std::move(outcome_);
+    return lsn_;
   }
 
  private:
@@ -99,7 +100,7 @@ class GroupRun {
         SetError(written.status(), *mutation_results_[i]);
       }
     }
-    if (written.ok()) outcome_.lsn = std::max(outcome_.lsn, written->lsn);
+    if (written.ok()) lsn_ = std::max(lsn_, written->lsn);
     mutations_.clear();
     mutation_results_.clear();
   }
@@ -110,7 +111,7 @@ class GroupRun {
       SetError(read.status(), result);
       return;
     }
-    outcome_.lsn = std::max(outcome_.lsn, read->lsn);
+    lsn_ = std::max(lsn_, read->lsn);
     if (!read->found) {
       result.set_code(static_cast<int>(absl::StatusCode::kNotFound));
       result.set_reason(std::string(base::kReasonKeyNotFound));
@@ -131,7 +132,8 @@ class GroupRun {
 
   const Serving& serving_;
   const v1::PipelineRequest& request_;
-  GroupOutcome outcome_;
+  v1::PipelineResponse& response_;
+  storage::Lsn lsn_ = 0;
   size_t value_bytes_ = 0;
   std::vector<storage::Mutation> mutations_;  // Writes since the last get, and their results.
   std::vector<v1::PipelineResponse::Result*> mutation_results_;
@@ -239,8 +241,9 @@ absl::StatusOr<std::vector<storage::Precondition>> PreconditionsOf(const Precond
   return preconditions;
 }
 
-GroupOutcome RunGroup(const Serving& serving, const v1::PipelineRequest& request) {
-  return GroupRun(serving, request).Run();
+storage::Lsn RunGroup(const Serving& serving, const v1::PipelineRequest& request,
+                      v1::PipelineResponse* response) {
+  return GroupRun(serving, request, response).Run();
 }
 
 }  // namespace slipstream::node

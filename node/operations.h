@@ -51,16 +51,12 @@ absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& ope
 // MESSAGE_INVALID if it has no condition. Sizes are left to the engine.
 absl::StatusOr<std::vector<storage::Precondition>> PreconditionsOf(const Preconditions& messages);
 
-// The answer to a group, and when it may leave.
-struct GroupOutcome {
-  v1::PipelineResponse response;
-  storage::Lsn lsn = 0;
-};
-
 // Runs the operations of a group, which CheckBatch has passed, in order; each has its own outcome.
 // Writes that follow each other become one write of the engine, each for itself. Once the values
-// read fill an answer, further gets are RESOURCE_EXHAUSTED (ANSWER_SIZE).
-GroupOutcome RunGroup(const Serving& serving, const v1::PipelineRequest& request);
+// read fill an answer, further gets are RESOURCE_EXHAUSTED (ANSWER_SIZE). Fills `response`, which
+// is empty, and returns what must be durable before it may leave.
+storage::Lsn RunGroup(const Serving& serving, const v1::PipelineRequest& request,
+                      v1::PipelineResponse* response);
 
 }  // namespace slipstream::node
 

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "google/protobuf/arena.h"
 #include "node/call_gate.h"
 #include "node/grpc_status.h"
 #include "node/open_streams.h"
@@ -46,27 +47,24 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
     Advance();
   }
 
+  // One group is read while another is run, by two threads. It is run by whoever ran that one, so
+  // that groups stay in order.
   void OnReadDone(bool ok) override {
     {
       absl::MutexLock lock(&mutex_);
       reading_ = false;
       if (!ok) EndInput(absl::OkStatus());
-      running_ = ok && !finished_;  // A drain may have come in between.
-      if (running_) {
+      has_next_ = ok;
+      if (has_next_) {
         const absl::Status status =
-            CheckBatch(request_.operations(), serving_.replica->options().storage.limits);
-        if (!status.ok()) {
-          EndInput(status);
-          ForgetRequest();
-        }
-        running_ = status.ok();
+            CheckBatch(next_request_.operations(), serving_.replica->options().storage.limits);
+        if (!status.ok()) EndInput(status);
       }
-      ok = running_;
+      ok = !running_ && TakeNext();
     }
-    if (!ok) return Advance();
-    // Not under the lock, so that answers to earlier groups leave meanwhile. `running_` keeps the
-    // next group from being read before this one is written, and the stream from ending.
-    AddGroup(RunGroup(serving_, request_));
+    Advance();
+    // `running_` keeps the stream from ending.
+    while (ok) ok = RunOne();
   }
 
   void OnWriteDone(bool ok) override {
@@ -107,21 +105,39 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
 
  private:
   struct Group {
-    v1::PipelineResponse response;
+    google::protobuf::Arena arena;  // Hundreds of small objects, which leave together.
+    v1::PipelineResponse& response =
+        *google::protobuf::Arena::CreateMessage<v1::PipelineResponse>(&arena);
     size_t bytes = 0;
     bool durable = false;
   };
 
-  void AddGroup(GroupOutcome outcome) {
+  // Makes the group that was read, if there is one and it shall be run, the one being run; returns
+  // whether it did. A stream that will end with an error begins nothing more.
+  bool TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!has_next_) return false;
+    has_next_ = false;
+    running_ = status_.ok();
+    if (running_) {
+      request_.Swap(&next_request_);
+    } else {
+      Forget(next_request_);
+    }
+    return running_;
+  }
+
+  // Runs the group in `request_`, not under the lock, so that answers to earlier groups leave
+  // meanwhile; returns whether there is another one in it then.
+  bool RunOne() {
     auto group = std::make_unique<Group>();
     Group* const added = group.get();
-    group->response = std::move(outcome.response);
+    const storage::Lsn lsn = RunGroup(serving_, request_, &group->response);
     group->bytes = group->response.ByteSizeLong();
-    ForgetRequest();
+    Forget(request_);
+    bool has_more = false;
     {
       absl::MutexLock lock(&mutex_);
-      running_ = false;
-      // What was written stands: the answer is sent, but nothing more is read.
+      // What was written stands: the answer is sent, but nothing more is run.
       if (const absl::Status status = ticket_.AddBytes(group->bytes); !status.ok()) {
         group->bytes = 0;
         EndInput(status);
@@ -129,9 +145,11 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
       bytes_ += group->bytes;
       groups_.push_back(std::move(group));
       ++undurable_count_;
+      running_ = false;
+      has_more = TakeNext();
     }
     // Counted above, so that the stream is there until this has run.
-    serving_.commits->RunWhenDurable(outcome.lsn, [this, added](const absl::Status& durable) {
+    serving_.commits->RunWhenDurable(lsn, [this, added](const absl::Status& durable) {
       {
         absl::MutexLock lock(&mutex_);
         --undurable_count_;
@@ -140,11 +158,13 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
       }
       Advance();
     });
+    if (has_more) Advance();  // Reads on.
+    return has_more;
   }
 
-  // Gives back what the request that was just run or refused held. Nothing is being read.
-  void ForgetRequest() {
-    if (request_.SpaceUsedLong() > kKeptRequestBytesMax) v1::PipelineRequest().Swap(&request_);
+  // Gives back what a request holds that is done with, if that is much.
+  static void Forget(v1::PipelineRequest& request) {
+    if (request.ByteSizeLong() > kKeptRequestBytesMax) v1::PipelineRequest().Swap(&request);
   }
 
   // Reads no more; the stream ends with `status` when all is answered. The first status stays.
@@ -168,10 +188,10 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
         writing_ = true;
         StartWrite(&groups_.front()->response);
       }
-      if (!reading_ && !running_ && !input_ended_ && groups_.size() < kPipelineGroupsMax &&
+      if (!reading_ && !has_next_ && !input_ended_ && groups_.size() < kPipelineGroupsMax &&
           bytes_ < kPipelineBytesMax) {
         reading_ = true;
-        StartRead(&request_);
+        StartRead(&next_request_);
       }
       const bool answered = broken_ ? undurable_count_ == 0 : groups_.empty();
       if (finished_ || !input_ended_ || running_ || writing_ || !answered) return;
@@ -183,7 +203,8 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
 
   const Serving& serving_;
   grpc::CallbackServerContext* const context_;
-  v1::PipelineRequest request_;  // Being read or run.
+  v1::PipelineRequest request_;       // Of the thread that runs it.
+  v1::PipelineRequest next_request_;  // Of gRPC while it is being read; else under the lock.
 
   absl::Mutex mutex_;
   CallGate::Ticket ticket_ ABSL_GUARDED_BY(mutex_);
@@ -191,7 +212,8 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;                           // Theirs.
   size_t undurable_count_ ABSL_GUARDED_BY(mutex_) = 0;                 // Of them.
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
-  bool running_ ABSL_GUARDED_BY(mutex_) = false;  // A group, between its read and its place.
+  bool has_next_ ABSL_GUARDED_BY(mutex_) = false;  // A group was read, and waits to be run.
+  bool running_ ABSL_GUARDED_BY(mutex_) = false;   // A group, until it has its place.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool input_ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;

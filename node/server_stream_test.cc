@@ -246,6 +246,31 @@ TEST_F(PipelineTest, AnswersManyGroupsInOrderAndAllAreDurable) {
   EXPECT_OK(Finish(*stream));
 }
 
+TEST_F(PipelineTest, GroupSeesWhatTheOneBeforeItWrote) {
+  const auto stream = Open();
+  constexpr uint64_t kGroups = 10 * kPipelineGroupsMax;
+  // Groups of all sizes, so that some are read before the one before them was run.
+  std::thread writer([&stream] {
+    for (uint64_t id = 0; id < kGroups; ++id) {
+      std::vector<v1::Operation> operations = {GetOperation("k")};
+      for (uint64_t i = 0; i < id % 7 * 20; ++i) operations.push_back(PutOperation("other", "v"));
+      operations.push_back(PutOperation("k", absl::StrCat(id)));
+      EXPECT_TRUE(stream->Write(Group(std::move(operations), id)));
+    }
+    stream->WritesDone();
+  });
+  v1::PipelineResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.results(0).code(), kNotFound);
+  for (uint64_t id = 1; id < kGroups; ++id) {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.results(0).value(), absl::StrCat(id - 1));
+  }
+  EXPECT_FALSE(stream->Read(&response));
+  writer.join();
+  EXPECT_OK(Finish(*stream));
+}
+
 TEST_F(PipelineTest, RefusedOperationsLeaveTheOthersAlone) {
   const auto stream = Open();
   v1::Operation get_with_value = GetOperation("a");

@@ -37,6 +37,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   }
 
   void OnDone() override { delete this; }
+  // Else gRPC hands OnDone to another thread, for each call (an eighth of a unary get's cost). Its
+  // default reactor does the same; OnDone here takes no lock, unless the node drains.
+  bool InternalInlineable() override { return true; }
 
  private:
   const Serving* const serving_;

@@ -16,8 +16,8 @@ namespace slipstream::storage {
 // Looks for the entry whose record is the one at `location`, in memory and, where that does not
 // have the key, in the runs; absent if the record is not current. DATA_LOSS if it is, but is not
 // what its entry says.
-absl::StatusOr<Held> Engine::Impl::FindHolder(const RecordView& record, const Location& location) {
-  const base::KeyId key_id = base::KeyIdOf(record.key);
+absl::StatusOr<Held> Engine::Impl::FindHolder(const base::KeyId& key_id, const RecordView& record,
+                                              const Location& location) {
   Held held;
   {
     KeyDir::Exclusive locked(&keydir_, StripeOf(key_id.shard()));
@@ -44,14 +44,14 @@ absl::StatusOr<Held> Engine::Impl::FindHolder(const RecordView& record, const Lo
 }
 
 absl::StatusOr<bool> Engine::Impl::MoveIfCurrent(const RecordView& record, const Location& from) {
-  PendingRecord copy{.header = record.header, .key = record.key, .value = record.value};
-  copy.header.tx_id = 0;  // Its transaction is whole already; the copy stands alone.
-  copy.header.crc32c = RecordCrc(copy.header, copy.key, copy.value);
   const base::KeyId key_id = base::KeyIdOf(record.key);
   for (;;) {
-    SLIP_ASSIGN_OR_RETURN(const Held held, FindHolder(record, from));
-    // No room need be made for what is dead.
+    SLIP_ASSIGN_OR_RETURN(const Held held, FindHolder(key_id, record, from));
+    // Most of what a victim holds is dead: no copy is made, nor room for one, before that is known.
     if (!held.located.has_value()) return false;
+    PendingRecord copy{.header = record.header, .key = record.key, .value = record.value};
+    copy.header.tx_id = 0;  // Its transaction is whole already; the copy stands alone.
+    copy.header.crc32c = RecordCrc(copy.header, copy.key, copy.value);
     if (copy.bytes() > log_->payload_bytes_max()) {
       return absl::FailedPreconditionError(
           absl::StrFormat("record of %d bytes, more than the %d that a segment holds now",

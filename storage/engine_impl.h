@@ -180,7 +180,8 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   // Compaction; engine_compact.cc.
   absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) override;
   Manifest Floor() override;
-  absl::StatusOr<Held> FindHolder(const RecordView& record, const Location& location);
+  absl::StatusOr<Held> FindHolder(const base::KeyId& key_id, const RecordView& record,
+                                  const Location& location);
   void InsertMoved(LocatedEntry located, const Location& location, KeyDir::Shard& shard);
   void AddDead(const Location& location, uint64_t record_bytes, const KeyDir::Shard& shard);
   absl::Status LoadManifest();

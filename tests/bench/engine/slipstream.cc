@@ -20,6 +20,7 @@
 #include "merkle/leaf.h"
 #include "merkle/leaf_source.h"
 #include "merkle/tree.h"
+#include "node/background_pace.h"
 #include "node/commit_queue.h"
 #include "node/real_clock.h"
 #include "storage/change_observer.h"
@@ -33,7 +34,6 @@ namespace {
 
 // As node::Maintenance, but for the search for damage.
 constexpr absl::Duration kMaintenancePeriod = absl::Milliseconds(50);
-constexpr int kMaintenancePausePerBurst = 3;
 constexpr size_t kMaintenanceBucketsMax = 256;
 // The machine's cores: who wants the root at once hashes on all of them.
 constexpr size_t kSettlingThreads = 2;
@@ -179,6 +179,8 @@ class Slipstream final : public EngineUnderTest,
   }
 
   void Maintain() ABSL_LOCKS_EXCLUDED(mutex_) {
+    node::BackgroundPace::LowerPriority();
+    node::BackgroundPace pace(kMaintenancePeriod);
     absl::Duration pause = kMaintenancePeriod;
     absl::Duration next_settling_at = absl::ZeroDuration();
     while (true) {
@@ -187,15 +189,13 @@ class Slipstream final : public EngineUnderTest,
         if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), pause)) return;
       }
       const absl::Duration started = node::SteadyNow();
+      pace.Observe(*engine_, started);
       const absl::StatusOr<bool> more = engine_->Maintain();
       if (keeps_tree_ && started >= next_settling_at) {
         tree_.Settle(kMaintenanceBucketsMax);
         next_settling_at = started + kMaintenancePeriod;
       }
-      pause = kMaintenancePeriod;
-      if (more.ok() && *more) {
-        pause = std::min(pause, kMaintenancePausePerBurst * (node::SteadyNow() - started));
-      }
+      pause = pace.PauseAfter(node::SteadyNow() - started, more.ok() && *more);
     }
   }
 
