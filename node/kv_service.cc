@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "node/operations.h"
@@ -39,15 +40,14 @@ class KvService final : public v1::KvService::CallbackService {
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
                                 v1::GetResponse* response) override {
     return StartCall(serving_, context, 0, [this, request, response](UnaryCall* call) {
-      absl::StatusOr<storage::ReadResult> read = serving_.replica->Get(request->key(), WallNow());
-      if (!read.ok()) return call->FinishWith(read.status());
-      if (!read->found) return call->FinishWhenDurable(read->lsn, KeyNotFound());
-      const absl::Status status = call->AddBytes(read->value.size());
-      if (!status.ok()) return call->FinishWith(status);
-      response->set_value(std::move(read->value));
-      *response->mutable_version() = ToProto(read->version);
-      response->set_expires_at_ms(read->expires_at_ms);
-      call->FinishWhenDurable(read->lsn);
+      absl::optional<storage::ReadResult> known =
+          serving_.replica->GetInMemory(request->key(), WallNow());
+      if (known.has_value()) return AnswerGet(*std::move(known), call, response);
+      Continue(*serving_.readers, call, [this, request, response](UnaryCall* waiting) {
+        absl::StatusOr<storage::ReadResult> read = serving_.replica->Get(request->key(), WallNow());
+        if (!read.ok()) return waiting->FinishWith(read.status());
+        AnswerGet(*std::move(read), waiting, response);
+      });
     });
   }
 
@@ -91,12 +91,13 @@ class KvService final : public v1::KvService::CallbackService {
   grpc::ServerUnaryReactor* Transact(grpc::CallbackServerContext* context,
                                      const v1::TransactRequest* request,
                                      v1::TransactResponse* response) override {
-    return StartCall(serving_, context, request->SpaceUsedLong(),
-                     [this, request, response](UnaryCall* call) {
-                       storage::Lsn lsn = 0;
-                       const absl::Status status = WriteIf(*request, response, &lsn);
-                       call->FinishWhenDurable(lsn, status);
-                     });
+    // Its preconditions may have to be read.
+    return StartSlowCall(serving_, context, request->SpaceUsedLong(),
+                         [this, request, response](UnaryCall* call) {
+                           storage::Lsn lsn = 0;
+                           const absl::Status status = WriteIf(*request, response, &lsn);
+                           call->FinishWhenDurable(lsn, status);
+                         });
   }
 
   grpc::ServerUnaryReactor* MultiGet(grpc::CallbackServerContext* context,
@@ -127,6 +128,16 @@ class KvService final : public v1::KvService::CallbackService {
   }
 
  private:
+  static void AnswerGet(storage::ReadResult read, UnaryCall* call, v1::GetResponse* response) {
+    if (!read.found) return call->FinishWhenDurable(read.lsn, KeyNotFound());
+    const absl::Status status = call->AddBytes(read.value.size());
+    if (!status.ok()) return call->FinishWith(status);
+    response->set_value(std::move(read.value));
+    *response->mutable_version() = ToProto(read.version);
+    response->set_expires_at_ms(read.expires_at_ms);
+    call->FinishWhenDurable(read.lsn);
+  }
+
   template <typename Response>
   grpc::ServerUnaryReactor* WriteOne(grpc::CallbackServerContext* context,
                                      const absl::StatusOr<storage::Mutation>& mutation,

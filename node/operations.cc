@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "node/real_clock.h"
@@ -48,96 +49,6 @@ void SetError(const absl::Status& status, v1::PipelineResponse::Result& result) 
   result.set_message(std::string(status.message()));
   result.set_reason(base::ReasonOf(status));
 }
-
-// Runs one group; the steps share what is gathered.
-class GroupRun {
- public:
-  GroupRun(const Serving& serving, const v1::PipelineRequest& request,
-           v1::PipelineResponse* response)
-      : serving_(serving), request_(request), response_(*response) {
-    response_.set_id(request.id());
-    response_.mutable_results()->Reserve(request.operations_size());
-  }
-
-  storage::Lsn Run() && {
-    const storage::Limits& limits = serving_.replica->options().storage.limits;
-    for (const v1::Operation& operation : request_.operations()) {
-      v1::PipelineResponse::Result& result = *response_.add_results();
-      absl::Status status = CheckKind(operation);
-      if (status.ok()) status = CheckSizes(operation, limits);
-      if (!status.ok()) {
-        SetError(status, result);
-      } else if (operation.kind() == v1::OPERATION_KIND_GET) {
-        WriteGathered();  // So that the get sees them.
-        Get(operation, result);
-      } else {
-        Gather(operation, result);
-      }
-    }
-    WriteGathered();
-    return lsn_;
-  }
-
- private:
-  void Gather(const v1::Operation& operation, v1::PipelineResponse::Result& result) {
-    const absl::StatusOr<storage::Mutation> mutation = ToMutation(operation, WallNow());
-    if (!mutation.ok()) {
-      SetError(mutation.status(), result);
-      return;
-    }
-    mutations_.push_back(*mutation);
-    mutation_results_.push_back(&result);
-  }
-
-  void WriteGathered() {
-    if (mutations_.empty()) return;
-    const absl::StatusOr<storage::WriteResult> written =
-        serving_.Write(mutations_, storage::Atomicity::kEach);
-    for (size_t i = 0; i < mutations_.size(); ++i) {
-      if (written.ok()) {
-        *mutation_results_[i]->mutable_version() = ToProto(written->versions[i]);
-      } else {
-        SetError(written.status(), *mutation_results_[i]);
-      }
-    }
-    if (written.ok()) lsn_ = std::max(lsn_, written->lsn);
-    mutations_.clear();
-    mutation_results_.clear();
-  }
-
-  void Get(const v1::Operation& operation, v1::PipelineResponse::Result& result) {
-    absl::StatusOr<storage::ReadResult> read = serving_.replica->Get(operation.key(), WallNow());
-    if (!read.ok()) {
-      SetError(read.status(), result);
-      return;
-    }
-    lsn_ = std::max(lsn_, read->lsn);
-    if (!read->found) {
-      result.set_code(static_cast<int>(absl::StatusCode::kNotFound));
-      result.set_reason(std::string(base::kReasonKeyNotFound));
-      return;
-    }
-    if (value_bytes_ > 0 && value_bytes_ + read->value.size() > kAnswerBytesMax) {
-      SetError(base::WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                                    "the group's answer is full: ", value_bytes_, " bytes, of ",
-                                    kAnswerBytesMax, "; get the rest in another group")),
-                                base::kReasonAnswerSize),
-               result);
-      return;
-    }
-    value_bytes_ += read->value.size();
-    result.set_value(std::move(read->value));
-    *result.mutable_version() = ToProto(read->version);
-  }
-
-  const Serving& serving_;
-  const v1::PipelineRequest& request_;
-  v1::PipelineResponse& response_;
-  storage::Lsn lsn_ = 0;
-  size_t value_bytes_ = 0;
-  std::vector<storage::Mutation> mutations_;  // Writes since the last get, and their results.
-  std::vector<v1::PipelineResponse::Result*> mutation_results_;
-};
 
 }  // namespace
 
@@ -241,9 +152,94 @@ absl::StatusOr<std::vector<storage::Precondition>> PreconditionsOf(const Precond
   return preconditions;
 }
 
-storage::Lsn RunGroup(const Serving& serving, const v1::PipelineRequest& request,
-                      v1::PipelineResponse* response) {
-  return GroupRun(serving, request, response).Run();
+GroupRun::GroupRun(const Serving* serving, const v1::PipelineRequest* request,
+                   v1::PipelineResponse* response)
+    : serving_(*serving), request_(*request), response_(*response) {
+  response_.set_id(request_.id());
+  response_.mutable_results()->Reserve(request_.operations_size());
+}
+
+bool GroupRun::Run(Reads reads) {
+  const storage::Limits& limits = serving_.replica->options().storage.limits;
+  for (; next_ < request_.operations_size(); ++next_) {
+    const v1::Operation& operation = request_.operations(next_);
+    absl::Status status = CheckKind(operation);
+    if (status.ok()) status = CheckSizes(operation, limits);
+    if (!status.ok()) {
+      SetError(status, *response_.add_results());
+    } else if (operation.kind() != v1::OPERATION_KIND_GET) {
+      Gather(operation, *response_.add_results());
+    } else if (!Get(operation, reads)) {
+      return false;
+    }
+  }
+  WriteGathered();
+  return true;
+}
+
+void GroupRun::Gather(const v1::Operation& operation, v1::PipelineResponse::Result& result) {
+  const absl::StatusOr<storage::Mutation> mutation = ToMutation(operation, WallNow());
+  if (!mutation.ok()) {
+    SetError(mutation.status(), result);
+    return;
+  }
+  mutations_.push_back(*mutation);
+  mutation_results_.push_back(&result);
+}
+
+void GroupRun::WriteGathered() {
+  if (mutations_.empty()) return;
+  const absl::StatusOr<storage::WriteResult> written =
+      serving_.Write(mutations_, storage::Atomicity::kEach);
+  for (size_t i = 0; i < mutations_.size(); ++i) {
+    if (written.ok()) {
+      *mutation_results_[i]->mutable_version() = ToProto(written->versions[i]);
+    } else {
+      SetError(written.status(), *mutation_results_[i]);
+    }
+  }
+  if (written.ok()) lsn_ = std::max(lsn_, written->lsn);
+  mutations_.clear();
+  mutation_results_.clear();
+}
+
+// Returns false, and has added no result, if the get may not be done with these `reads`.
+bool GroupRun::Get(const v1::Operation& operation, Reads reads) {
+  WriteGathered();  // So that the get sees them.
+  const absl::Time now = WallNow();
+  absl::optional<storage::ReadResult> known = serving_.replica->GetInMemory(operation.key(), now);
+  if (!known.has_value() && reads == Reads::kInMemory) return false;
+  v1::PipelineResponse::Result& result = *response_.add_results();
+  if (!known.has_value()) {
+    absl::StatusOr<storage::ReadResult> read = serving_.replica->Get(operation.key(), now);
+    if (!read.ok()) {
+      SetError(read.status(), result);
+      return true;
+    }
+    known = *std::move(read);
+  }
+  AnswerGet(*std::move(known), result);
+  return true;
+}
+
+void GroupRun::AnswerGet(storage::ReadResult read, v1::PipelineResponse::Result& result) {
+  lsn_ = std::max(lsn_, read.lsn);
+  if (!read.found) {
+    result.set_code(static_cast<int>(absl::StatusCode::kNotFound));
+    result.set_reason(std::string(base::kReasonKeyNotFound));
+    return;
+  }
+  if (value_bytes_ > 0 && value_bytes_ + read.value.size() > kAnswerBytesMax) {
+    SetError(base::WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                                  "the group's answer is full: ", value_bytes_, " bytes, of ",
+                                  kAnswerBytesMax, "; get the rest in another group")),
+                              base::kReasonAnswerSize),
+             result);
+    return;
+  }
+  value_bytes_ += read.value.size();
+  result.set_value(std::move(read.value));
+  *result.mutable_version() = ToProto(read.version);
 }
 
 }  // namespace slipstream::node

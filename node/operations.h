@@ -2,6 +2,7 @@
 #ifndef SLIPSTREAM_NODE_OPERATIONS_H_
 #define SLIPSTREAM_NODE_OPERATIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -51,12 +52,38 @@ absl::StatusOr<std::vector<storage::Mutation>> MutationsOf(const Operations& ope
 // MESSAGE_INVALID if it has no condition. Sizes are left to the engine.
 absl::StatusOr<std::vector<storage::Precondition>> PreconditionsOf(const Preconditions& messages);
 
-// Runs the operations of a group, which CheckBatch has passed, in order; each has its own outcome.
-// Writes that follow each other become one write of the engine, each for itself. Once the values
-// read fill an answer, further gets are RESOURCE_EXHAUSTED (ANSWER_SIZE). Fills `response`, which
-// is empty, and returns what must be durable before it may leave.
-storage::Lsn RunGroup(const Serving& serving, const v1::PipelineRequest& request,
-                      v1::PipelineResponse* response);
+// A group of operations being run, which CheckBatch has passed: in order, each with its own
+// outcome. Writes that follow each other become one write of the engine, each for itself. Once the
+// values read fill an answer, further gets are RESOURCE_EXHAUSTED (ANSWER_SIZE). Not thread-safe.
+class GroupRun {
+ public:
+  // Fills `response`, which is empty. All must outlive the run.
+  GroupRun(const Serving* serving, const v1::PipelineRequest* request,
+           v1::PipelineResponse* response);
+
+  enum class Reads { kInMemory, kAlsoFromDisk };
+  // Runs what is left, for kInMemory up to a get that may have to wait for the disk; returns
+  // whether that was all.
+  bool Run(Reads reads);
+
+  // What must be durable before the response may leave.
+  storage::Lsn lsn() const { return lsn_; }
+
+ private:
+  void Gather(const v1::Operation& operation, v1::PipelineResponse::Result& result);
+  void WriteGathered();
+  bool Get(const v1::Operation& operation, Reads reads);
+  void AnswerGet(storage::ReadResult read, v1::PipelineResponse::Result& result);
+
+  const Serving& serving_;
+  const v1::PipelineRequest& request_;
+  v1::PipelineResponse& response_;
+  int next_ = 0;  // Of the request's operations.
+  storage::Lsn lsn_ = 0;
+  size_t value_bytes_ = 0;
+  std::vector<storage::Mutation> mutations_;  // Writes since the last get, and their results.
+  std::vector<v1::PipelineResponse::Result*> mutation_results_;
+};
 
 }  // namespace slipstream::node
 

@@ -63,8 +63,7 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
       ok = !running_ && TakeNext();
     }
     Advance();
-    // `running_` keeps the stream from ending.
-    while (ok) ok = RunOne();
+    if (ok) RunGroups();
   }
 
   void OnWriteDone(bool ok) override {
@@ -105,9 +104,13 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
 
  private:
   struct Group {
+    Group(const Serving* serving, const v1::PipelineRequest* request)
+        : run(serving, request, &response) {}
+
     google::protobuf::Arena arena;  // Hundreds of small objects, which leave together.
     v1::PipelineResponse& response =
         *google::protobuf::Arena::CreateMessage<v1::PipelineResponse>(&arena);
+    GroupRun run;
     size_t bytes = 0;
     bool durable = false;
   };
@@ -126,12 +129,38 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
     return running_;
   }
 
-  // Runs the group in `request_`, not under the lock, so that answers to earlier groups leave
-  // meanwhile; returns whether there is another one in it then.
-  bool RunOne() {
-    auto group = std::make_unique<Group>();
+  // Runs the group in `request_` and those that follow, not under the lock, so that answers to
+  // earlier groups leave meanwhile: `running_` keeps the stream from ending. What waits for the
+  // disk goes on on another thread.
+  void RunGroups() {
+    bool has_more = true;
+    while (has_more) {
+      auto group = std::make_unique<Group>(&serving_, &request_);
+      if (!group->run.Run(GroupRun::Reads::kInMemory)) return Wait(std::move(group));
+      has_more = Place(std::move(group));
+    }
+  }
+
+  void Wait(std::unique_ptr<Group> group) {
+    const absl::Status status =
+        serving_.readers->Submit([this, group = std::move(group)]() mutable {
+          group->run.Run(GroupRun::Reads::kAlsoFromDisk);
+          if (Place(std::move(group))) RunGroups();
+        });
+    if (status.ok()) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      running_ = false;
+      Break(status);
+    }
+    Advance();
+  }
+
+  // Puts a group that was run at the end of those to be answered; returns whether there is another
+  // one in `request_` now.
+  bool Place(std::unique_ptr<Group> group) {
     Group* const added = group.get();
-    const storage::Lsn lsn = RunGroup(serving_, request_, &group->response);
+    const storage::Lsn lsn = group->run.lsn();
     group->bytes = group->response.ByteSizeLong();
     Forget(request_);
     bool has_more = false;

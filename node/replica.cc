@@ -163,6 +163,12 @@ absl::StatusOr<storage::ReadResult> Replica::Get(absl::string_view key, absl::Ti
   return result;
 }
 
+absl::optional<storage::ReadResult> Replica::GetInMemory(absl::string_view key, absl::Time now) {
+  absl::optional<storage::ReadResult> result = impl_->store().engine().GetInMemory(key, now);
+  if (result.has_value()) result->lsn = impl_->store().ReleaseLsn(result->lsn);
+  return result;
+}
+
 absl::StatusOr<ScanPage> Replica::Scan(const ScanOptions& options, absl::Time now) {
   return ScanStore(impl_->store(), options, now);
 }

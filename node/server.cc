@@ -82,11 +82,13 @@ absl::Status Server::Open(storage::FileSystem* fs) {
   protocol_ = std::make_unique<ProtocolLoop>(replica_.get(), commits_.get(), peers_.get());
   maintenance_ = std::make_unique<Maintenance>(replica_.get(), options_.maintenance, on_failure);
   workers_ = std::make_unique<WorkerPool>(options_.workers);
+  readers_ = std::make_unique<WorkerPool>(options_.readers);
   peer_workers_ = std::make_unique<WorkerPool>(options_.workers);
   serving_ = {.replica = replica_.get(),
               .commits = commits_.get(),
               .gate = &gate_,
               .workers = workers_.get(),
+              .readers = readers_.get(),
               .protocol = protocol_.get(),
               .peers = peers_.get(),
               .streams = &streams_,
@@ -141,6 +143,7 @@ absl::Status Server::Drain() {
   protocol_->Stop();
   peers_->Stop();
   workers_->Stop();
+  readers_->Stop();
   peer_workers_->Stop();
   commits_->Stop();
   maintenance_->Stop();

@@ -44,6 +44,8 @@ struct ServerOptions {
   CallLimits calls;
   TransactionLimits transactions;
   WorkerPoolOptions workers;
+  // Reads that wait for the disk: as many as a device likes to have at once.
+  WorkerPoolOptions readers = {.thread_count = 16};
   MaintenanceOptions maintenance;
   // How long calls under way may go on after Drain, before they are cancelled.
   absl::Duration drain_timeout = absl::Seconds(5);
@@ -108,6 +110,7 @@ class Server {
   std::unique_ptr<ProtocolLoop> protocol_;
   std::unique_ptr<Maintenance> maintenance_;
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<WorkerPool> readers_;
   std::unique_ptr<WorkerPool> peer_workers_;
   Serving serving_;
   // The same, but with a gate and workers that clients cannot fill: however busy they keep the

@@ -51,7 +51,8 @@ struct Serving {
   Replica* replica = nullptr;
   CommitQueue* commits = nullptr;
   CallGate* gate = nullptr;
-  WorkerPool* workers = nullptr;
+  WorkerPool* workers = nullptr;  // For what takes long.
+  WorkerPool* readers = nullptr;  // For what waits for the disk to read a record or a few.
   ProtocolLoop* protocol = nullptr;
   PeerTransport* peers = nullptr;
   OpenStreams* streams = nullptr;

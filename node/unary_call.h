@@ -65,15 +65,21 @@ grpc::ServerUnaryReactor* StartCall(const Serving& serving, grpc::CallbackServer
   return call;
 }
 
-// The same for what takes longer: `handle(call)` runs on a thread of the worker pool.
+// Runs `handle(call)` on a thread of `pool`, or ends the call.
+template <typename Handle>
+void Continue(WorkerPool& pool, UnaryCall* call, Handle handle) {
+  const absl::Status status =
+      pool.Submit([call, handle = std::move(handle)]() mutable { handle(call); });
+  if (!status.ok()) call->FinishWith(status);
+}
+
+// StartCall for what takes longer: `handle(call)` runs on a thread of the worker pool.
 template <typename Handle>
 grpc::ServerUnaryReactor* StartSlowCall(const Serving& serving,
                                         grpc::CallbackServerContext* context, size_t request_bytes,
                                         Handle handle) {
   return StartCall(serving, context, request_bytes, [&serving, &handle](UnaryCall* call) {
-    const absl::Status status =
-        serving.workers->Submit([call, handle = std::move(handle)]() mutable { handle(call); });
-    if (!status.ok()) call->FinishWith(status);
+    Continue(*serving.workers, call, std::move(handle));
   });
 }
 

@@ -34,7 +34,7 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
                             base::kReasonKeySize);
   }
   const base::KeyId key_id = base::KeyIdOf(key);
-  if (absl::optional<ReadResult> cached = GetCached(key_id, key, now)) return *std::move(cached);
+  if (absl::optional<ReadResult> recalled = Recall(key_id, key, now)) return *std::move(recalled);
   SLIP_ASSIGN_OR_RETURN(Current current, ReadCurrent(key_id, Tombstones::kSkip));
   ReadResult result{.lsn = current.lsn};
   if (!current.entry.has_value()) return result;
@@ -48,22 +48,31 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
   return result;
 }
 
-// Reads `key` without a look at the log; nullopt if that takes one, or leads to an error.
-absl::optional<ReadResult> Engine::Impl::GetCached(const base::KeyId& key_id, absl::string_view key,
-                                                   absl::Time now) {
-  if (!value_cache_.is_on()) return absl::nullopt;
-  const absl::optional<LocatedEntry> located = keydir_.Find(key_id).located;
-  if (!located.has_value() || located->damaged || located->entry.tombstone ||
-      IsExpired(located->entry.expires_at_ms, now)) {
-    return absl::nullopt;
+absl::optional<ReadResult> Engine::Impl::GetInMemory(absl::string_view key, absl::Time now) {
+  if (key.empty() || key.size() > kKeyBytesCeiling) return absl::nullopt;
+  return Recall(base::KeyIdOf(key), key, now);
+}
+
+// Reads `key` without a look at any file; nullopt if that takes one, or leads to an error.
+absl::optional<ReadResult> Engine::Impl::Recall(const base::KeyId& key_id, absl::string_view key,
+                                                absl::Time now) {
+  const KeyDir::Lookup lookup = keydir_.Find(key_id);
+  const absl::optional<LocatedEntry>& located = lookup.located;
+  ReadResult result;
+  if (!located.has_value()) {
+    return lookup.complete ? absl::make_optional(result) : absl::nullopt;
   }
-  absl::optional<std::string> value =
-      value_cache_.Find({.key_id = key_id, .location = located->location}, key);
-  if (!value.has_value()) return absl::nullopt;
-  ReadResult result{.found = true,
-                    .value = *std::move(value),
-                    .version = located->entry.version,
-                    .expires_at_ms = located->entry.expires_at_ms};
+  if (located->damaged) return absl::nullopt;
+  result.version = located->entry.version;
+  if (!located->entry.tombstone && !IsExpired(located->entry.expires_at_ms, now)) {
+    if (!value_cache_.is_on()) return absl::nullopt;
+    absl::optional<std::string> value =
+        value_cache_.Find({.key_id = key_id, .location = located->location}, key);
+    if (!value.has_value()) return absl::nullopt;
+    result.found = true;
+    result.value = *std::move(value);
+    result.expires_at_ms = located->entry.expires_at_ms;
+  }
   if (!log_->IsDurable(located->location)) result.lsn = log_->appended_lsn();
   return result;
 }
@@ -237,6 +246,10 @@ absl::StatusOr<WriteResult> Engine::Apply(absl::Span<const Record> records, Atom
 
 absl::StatusOr<ReadResult> Engine::Get(absl::string_view key, absl::Time now) {
   return impl_->Get(key, now);
+}
+
+absl::optional<ReadResult> Engine::GetInMemory(absl::string_view key, absl::Time now) {
+  return impl_->GetInMemory(key, now);
 }
 
 base::Hlc Engine::Snapshot() { return impl_->Snapshot(); }

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "base/key_id.h"
 #include "base/random.h"
@@ -155,6 +156,9 @@ class Engine {
   // loss) until a Write or an Apply replaces it. INVALID_ARGUMENT, UNAVAILABLE (device).
   // No disk read if the value cache holds it.
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
+  // The same for who must not wait for the disk: nullopt if memory alone cannot tell, or `key` is
+  // not valid. Ask Get then.
+  absl::optional<ReadResult> GetInMemory(absl::string_view key, absl::Time now);
 
   // Returns an HLC that every Write made visible before this call is at or below, and every one
   // made visible later above. What Apply makes visible later may be at either side.

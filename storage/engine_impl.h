@@ -65,6 +65,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                                        absl::Span<const Mutation> mutations, absl::Time now);
   absl::StatusOr<WriteResult> Apply(absl::Span<const Record> records, Atomicity atomicity);
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
+  absl::optional<ReadResult> GetInMemory(absl::string_view key, absl::Time now);
   base::Hlc Snapshot();
   absl::StatusOr<Record> GetRecord(const base::KeyId& key_id, Lsn* lsn);
   absl::Status VisitEntries(const base::KeyRange& range,
@@ -84,13 +85,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   const RecoveryReport& recovery_report() const { return report_; }
 
  private:
-  // Preconditions, with what can be worked out before any lock is taken.
-  struct Guard {
-    absl::Span<const Precondition> preconditions;
-    std::vector<base::KeyId> key_ids;              // One each.
-    std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
-    StripeMask stripes = 0;
-  };
   // The current record of a key, read and checked.
   struct Current {
     absl::optional<Entry> entry;  // nullopt: there is none.
@@ -196,8 +190,8 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   // Reading; engine.cc.
   absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones,
                                       Check check = Check::kChecksum);
-  absl::optional<ReadResult> GetCached(const base::KeyId& key_id, absl::string_view key,
-                                       absl::Time now);
+  absl::optional<ReadResult> Recall(const base::KeyId& key_id, absl::string_view key,
+                                    absl::Time now);
   absl::Status CheckRecord(const Entry& entry, Check check, Current& current) const;
   static bool IsRecordOf(const Entry& entry, const RecordView& record);
   bool Quarantine(const LocatedEntry& located);

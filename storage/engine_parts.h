@@ -1,5 +1,4 @@
-// What the parts of Engine::Impl tell each other of entries in memory and in the runs. Nothing but
-// engine*.cc includes this.
+// What the parts of Engine::Impl tell each other. Nothing but engine*.cc includes this.
 #ifndef SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 #define SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 
@@ -7,8 +6,12 @@
 #include <vector>
 
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "base/digest.h"
 #include "base/key_id.h"
+#include "storage/keydir.h"
 #include "storage/keydir_shard.h"
+#include "storage/precondition.h"
 
 namespace slipstream::storage {
 
@@ -17,6 +20,14 @@ struct Held {
   absl::optional<LocatedEntry> located;  // nullopt: there is none, the record is not current.
   bool is_hot = false;                   // It is, or would be, in memory.
   uint64_t generation = 0;               // Of the runs in which it was looked for, if not.
+};
+
+// Preconditions, with what can be worked out before any lock is taken.
+struct Guard {
+  absl::Span<const Precondition> preconditions;
+  std::vector<base::KeyId> key_ids;              // One each.
+  std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
+  StripeMask stripes = 0;
 };
 
 // How far a visit came.

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -94,6 +95,10 @@ class MemoryFileSystem : public FileSystem {
   void set_capacity_bytes(uint64_t bytes);
   uint64_t used_bytes() const;
 
+  // Calls `hook` at the start of every read of a file from now on, from the reading thread; it may
+  // block, and calls of different threads overlap. Empty: no more.
+  void set_read_hook(std::function<void()> hook);
+
   // For arranging and inspecting, past faults and counts. The file must exist, but for Install.
   void FlipBit(absl::string_view path, uint64_t offset, int bit);
   std::string Contents(absl::string_view path) const;
@@ -131,6 +136,7 @@ class MemoryFileSystem : public FileSystem {
   };
   enum class Fate { kGone, kKept, kTorn };
 
+  std::function<void()> read_hook() const;
   absl::StatusOr<std::unique_ptr<File>> OpenFile(absl::string_view path, OpenMode mode,
                                                  IoPath io_path);
   // Counts a call and returns what it must fail with, if a fault is due.
@@ -157,6 +163,7 @@ class MemoryFileSystem : public FileSystem {
   std::map<std::string, Directory> directories_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> locks_ ABSL_GUARDED_BY(mutex_);  // Path to life.
   std::vector<PendingFault> faults_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> read_hook_ ABSL_GUARDED_BY(mutex_);
   std::array<uint64_t, kOperationCount> call_counts_ ABSL_GUARDED_BY(mutex_) = {};
   uint64_t capacity_bytes_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
   uint64_t life_ ABSL_GUARDED_BY(mutex_) = 0;  // Handles of another life are dead.
