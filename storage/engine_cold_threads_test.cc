@@ -175,6 +175,9 @@ class HookedFileSystem : public FileSystem {
       return file_->Write(offset, bytes);
     }
     absl::Status SyncData() override { return file_->SyncData(); }
+    absl::Status WriteDurably(uint64_t offset, absl::string_view bytes) override {
+      return file_->WriteDurably(offset, bytes);
+    }
     absl::StatusOr<uint64_t> Size() const override { return file_->Size(); }
     IoPath io_path() const override { return file_->io_path(); }
 

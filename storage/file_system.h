@@ -49,6 +49,11 @@ class File {
   // on disk, and a second call proves nothing: the caller must stop.
   virtual absl::Status SyncData() = 0;
 
+  // Writes `bytes` at `offset`, within the file's length, and makes them, but nothing else,
+  // durable: as Write and then SyncData, which they are two calls of, but the kernel needs one wait
+  // for both (RWF_DSYNC, see pwritev2(2)). Errors as of either; after any, the caller must stop.
+  virtual absl::Status WriteDurably(uint64_t offset, absl::string_view bytes) = 0;
+
   // Returns the file's length in bytes.
   virtual absl::StatusOr<uint64_t> Size() const = 0;
 

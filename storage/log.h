@@ -184,11 +184,12 @@ class Log {
   // Flushing; log_flush.cc.
   absl::Status FlushLocked(Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   absl::Status WriteWitnessLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
-  absl::Status WriteFirstSealed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
-  absl::Status WriteFrame(Frame& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status WriteFirstSealed(Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status WriteFrame(Frame& frame, Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   absl::Status Activate(Segment* segment, Lsn first_lsn)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   absl::Status SyncWritten() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  void NoteDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
 
   // Constant after construction.
   FileSystem* const fs_;

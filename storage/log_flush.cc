@@ -29,12 +29,15 @@ absl::Status Log::FlushLocked(Mode mode) {
     frame_count = sealed_frames_.size();
   }
   // Frames that are sealed from now on are for the next flush: this one must end.
-  for (; frame_count > 0; --frame_count) SLIP_RETURN_IF_ERROR(WriteFirstSealed());
+  for (; frame_count > 0; --frame_count) {
+    SLIP_RETURN_IF_ERROR(WriteFirstSealed(frame_count == 1 ? mode : Mode::kWrite));
+  }
   if (mode == Mode::kSync && unsynced_) return SyncWritten();
   return absl::OkStatus();
 }
 
-absl::Status Log::WriteFirstSealed() {
+// With kSync, durable too if that takes no second call.
+absl::Status Log::WriteFirstSealed(Mode mode) {
   Frame* frame = nullptr;
   {
     absl::MutexLock lock(&mutex_);
@@ -42,7 +45,7 @@ absl::Status Log::WriteFirstSealed() {
   }
   // Only this thread, which holds flush_mutex_, writes to or removes a sealed frame; readers copy
   // from its payload meanwhile.
-  SLIP_RETURN_IF_ERROR(WriteFrame(*frame));
+  SLIP_RETURN_IF_ERROR(WriteFrame(*frame, mode));
   absl::MutexLock lock(&mutex_);
   unflushed_bytes_ -= frame->payload_bytes;
   written_position_.store((write_segment_number_ << 32) | write_offset_, std::memory_order_release);
@@ -55,7 +58,7 @@ absl::Status Log::WriteFirstSealed() {
   return absl::OkStatus();
 }
 
-absl::Status Log::WriteFrame(Frame& frame) {
+absl::Status Log::WriteFrame(Frame& frame, Mode mode) {
   if (frame.segment != write_segment_) {
     SLIP_RETURN_IF_ERROR(Activate(frame.segment, frame.first_lsn));
   }
@@ -75,18 +78,24 @@ absl::Status Log::WriteFrame(Frame& frame) {
   };
   header.header_crc32c = FrameHeaderCrc(header);
   std::memcpy(frame.buffer.data(), &header, sizeof(header));
-  unsynced_ = true;
-  if (absl::Status status = write_segment_->file->Write(
-          frame.offset, absl::string_view(frame.buffer.data(), frame.bytes()));
-      !status.ok()) {
-    return Fail(status);
-  }
+  const absl::string_view bytes(frame.buffer.data(), frame.bytes());
+  File& file = *write_segment_->file;
+  // One wait for the device in place of two, if nothing else waits to be synced.
+  const bool becomes_durable = mode == Mode::kSync && !unsynced_;
+  absl::Status status =
+      becomes_durable ? file.WriteDurably(frame.offset, bytes) : file.Write(frame.offset, bytes);
+  if (!status.ok()) return Fail(status);
   frame_number_ = header.frame_number;
   header_crc32c_ = header.header_crc32c;
   write_offset_ += frame.bytes();
   written_lsn_ += frame.record_count;
   witnessed_lsn_ = header.durable_lsn;
   frame_count_.fetch_add(1, std::memory_order_relaxed);
+  if (becomes_durable) {
+    NoteDurable();
+  } else {
+    unsynced_ = true;
+  }
   return absl::OkStatus();
 }
 
@@ -108,11 +117,10 @@ absl::Status Log::Activate(Segment* segment, Lsn first_lsn) {
   AlignedBuffer page(kPageBytes);
   const std::string encoded = EncodeSegmentHeader(header);
   std::memcpy(page.data(), encoded.data(), kPageBytes);
-  if (absl::Status status = segment->file->Write(0, page.view()); !status.ok()) {
+  sync_count_.fetch_add(1, std::memory_order_relaxed);
+  if (absl::Status status = segment->file->WriteDurably(0, page.view()); !status.ok()) {
     return Fail(status);
   }
-  sync_count_.fetch_add(1, std::memory_order_relaxed);
-  if (absl::Status status = segment->file->SyncData(); !status.ok()) return Fail(status);
   NoteActivated(*segment, header);
   write_segment_ = segment;
   write_segment_number_ = header.segment_number;
@@ -125,12 +133,17 @@ absl::Status Log::Activate(Segment* segment, Lsn first_lsn) {
 }
 
 absl::Status Log::SyncWritten() {
-  sync_count_.fetch_add(1, std::memory_order_relaxed);
   if (absl::Status status = write_segment_->file->SyncData(); !status.ok()) return Fail(status);
+  NoteDurable();
+  return absl::OkStatus();
+}
+
+// All that was written is durable now.
+void Log::NoteDurable() {
+  sync_count_.fetch_add(1, std::memory_order_relaxed);
   unsynced_ = false;
   durable_position_.store((write_segment_number_ << 32) | write_offset_, std::memory_order_release);
   durable_lsn_.store(written_lsn_, std::memory_order_release);
-  return absl::OkStatus();
 }
 
 absl::Status Log::WriteWitness() {
@@ -148,9 +161,9 @@ absl::Status Log::WriteWitnessLocked() {
     if (!idle || FrameFor(0, AppendPurpose::kWrite) == nullptr) return absl::OkStatus();
     SealOpenFrame();
   }
-  SLIP_RETURN_IF_ERROR(WriteFirstSealed());
+  SLIP_RETURN_IF_ERROR(WriteFirstSealed(Mode::kSync));
   // Before any other frame is written: that makes a gap without records tell of damage.
-  return SyncWritten();
+  return unsynced_ ? SyncWritten() : absl::OkStatus();
 }
 
 absl::StatusOr<bool> Log::Maintain() {

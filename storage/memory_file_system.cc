@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/error_reason.h"
@@ -74,27 +75,20 @@ class MemoryFile : public File {
 
   absl::Status Write(uint64_t offset, absl::string_view bytes) override {
     absl::MutexLock lock(&fs_->mutex_);
-    SLIP_RETURN_IF_ERROR(CheckAligned(offset, bytes));
-    if (absl::Status status = Enter(MemoryFileSystem::Operation::kWrite); !status.ok()) {
-      if (life_ == fs_->life_) {
-        fs_->WriteInode(*inode_, offset, bytes.substr(0, bytes.size() / 2)).IgnoreError();
-      }
-      return status;
-    }
-    if (!fs_->WriteInode(*inode_, offset, bytes).ok()) return DiskFull(path_);
-    return absl::OkStatus();
+    return WriteLocked(offset, bytes);
+  }
+
+  absl::Status WriteDurably(uint64_t offset, absl::string_view bytes) override {
+    absl::MutexLock lock(&fs_->mutex_);
+    SLIP_RETURN_IF_ERROR(WriteLocked(offset, bytes));
+    const uint64_t first = offset / kSectorBytes;
+    const uint64_t end = (offset + bytes.size() + kSectorBytes - 1) / kSectorBytes;
+    return SyncLocked([first, end](uint64_t index) { return index >= first && index < end; });
   }
 
   absl::Status SyncData() override {
     absl::MutexLock lock(&fs_->mutex_);
-    if (absl::Status status = Enter(MemoryFileSystem::Operation::kSyncData); !status.ok()) {
-      for (auto& [index, sector] : inode_->unsynced) sector.doomed = true;
-      return status;
-    }
-    std::erase_if(inode_->unsynced, [this](const auto& item) {
-      if (!item.second.doomed) inode_->durable[item.first] = item.second.bytes;
-      return !item.second.doomed;
-    });
+    SLIP_RETURN_IF_ERROR(SyncLocked([](uint64_t) { return true; }));
     inode_->durable_bytes = inode_->bytes;
     return absl::OkStatus();
   }
@@ -108,6 +102,35 @@ class MemoryFile : public File {
   IoPath io_path() const override { return io_path_; }
 
  private:
+  absl::Status WriteLocked(uint64_t offset, absl::string_view bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(fs_->mutex_) {
+    SLIP_RETURN_IF_ERROR(CheckAligned(offset, bytes));
+    if (absl::Status status = Enter(MemoryFileSystem::Operation::kWrite); !status.ok()) {
+      if (life_ == fs_->life_) {
+        fs_->WriteInode(*inode_, offset, bytes.substr(0, bytes.size() / 2)).IgnoreError();
+      }
+      return status;
+    }
+    if (!fs_->WriteInode(*inode_, offset, bytes).ok()) return DiskFull(path_);
+    return absl::OkStatus();
+  }
+
+  // Makes those unsynced sectors durable for whose index `covers` is true, or dooms them.
+  absl::Status SyncLocked(absl::FunctionRef<bool(uint64_t index)> covers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(fs_->mutex_) {
+    const absl::Status status = Enter(MemoryFileSystem::Operation::kSyncData);
+    if (!status.ok()) {
+      for (auto& [index, sector] : inode_->unsynced) sector.doomed |= covers(index);
+      return status;
+    }
+    std::erase_if(inode_->unsynced, [&](const auto& item) {
+      const bool syncs = covers(item.first) && !item.second.doomed;
+      if (syncs) inode_->durable[item.first] = item.second.bytes;
+      return syncs;
+    });
+    return absl::OkStatus();
+  }
+
   // Refuses what the kernel would refuse of a file opened for direct I/O.
   absl::Status CheckAligned(uint64_t offset, absl::string_view memory) const {
     const auto address = reinterpret_cast<uintptr_t>(memory.data());

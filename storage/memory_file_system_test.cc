@@ -70,6 +70,33 @@ TEST_F(MemoryFileSystemTest, CrashKeepsWhatWasSyncedAndChoosesAmongTheRest) {
   EXPECT_EQ(fs_.Contents("/d/f")[0], 'A');
 }
 
+TEST_F(MemoryFileSystemTest, DurableWriteSyncsItsOwnBytesAndNoOthers) {
+  const std::unique_ptr<File> file = Create("/d/f");
+  ASSERT_OK(fs_.SyncDirectory("/d"));
+  ASSERT_OK(file->Write(0, Sector('a') + Sector('b') + Sector('c')));
+  ASSERT_OK(file->SyncData());
+  ASSERT_OK(file->Write(0, Sector('A') + Sector('B') + Sector('C')));
+  ASSERT_OK(file->WriteDurably(512, Sector('D')));
+  EXPECT_EQ(fs_.Contents("/d/f"), Sector('A') + Sector('D') + Sector('C'));
+  fs_.CrashKeeping([](size_t) { return false; });
+  EXPECT_EQ(fs_.Contents("/d/f"), Sector('a') + Sector('D') + Sector('c'));
+}
+
+TEST_F(MemoryFileSystemTest, DurableWriteFailsAsAWriteOrASync) {
+  const std::unique_ptr<File> file = Create("/d/f");
+  ASSERT_OK(fs_.SyncDirectory("/d"));
+  ASSERT_OK(file->Write(0, Sector('a')));
+  ASSERT_OK(file->SyncData());
+  for (const auto operation :
+       {MemoryFileSystem::Operation::kWrite, MemoryFileSystem::Operation::kSyncData}) {
+    fs_.InjectFault({.operation = operation});
+    EXPECT_FALSE(file->WriteDurably(0, Sector('b')).ok());
+    const std::unique_ptr<MemoryFileSystem> crashed = fs_.Clone();
+    crashed->CrashKeeping([](size_t) { return false; });
+    EXPECT_EQ(crashed->Contents("/d/f"), Sector('a'));
+  }
+}
+
 TEST_F(MemoryFileSystemTest, LengthIsAUnitOfItsOwn) {
   const std::unique_ptr<File> file = Create("/d/f");
   ASSERT_OK(fs_.SyncDirectory("/d"));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -140,6 +141,25 @@ class PosixFile : public File {
   absl::Status SyncData() override {
     // Not even EINTR is tried again: after any error the state of the pages is unknown.
     if (::fdatasync(descriptor_.get()) != 0) return ErrnoToStatus(errno, "fdatasync", path_);
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteDurably(uint64_t offset, absl::string_view bytes) override {
+    while (!bytes.empty()) {
+      const iovec part = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+      const ssize_t put =
+          ::pwritev2(descriptor_.get(), &part, /*iovcnt=*/1, static_cast<off_t>(offset), RWF_DSYNC);
+      // Kernels before 4.7 and some file systems do not know the flag.
+      if (put < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
+        SLIP_RETURN_IF_ERROR(Write(offset, bytes));
+        return SyncData();
+      }
+      // As for SyncData, nothing is tried again.
+      if (put < 0) return ErrnoToStatus(errno, "write and sync", path_);
+      if (put == 0) return absl::UnavailableError(absl::StrCat("write ", path_, ": wrote nothing"));
+      bytes.remove_prefix(static_cast<size_t>(put));
+      offset += static_cast<uint64_t>(put);
+    }
     return absl::OkStatus();
   }
 

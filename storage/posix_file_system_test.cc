@@ -152,6 +152,21 @@ TEST_F(PosixFileSystemTest, DirectFilesHoldWhatWasWritten) {
   EXPECT_EQ(read.view(), page.view());
 }
 
+TEST_F(PosixFileSystemTest, DurableWritesHoldWhatWasWritten) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file,
+                       fs_.OpenDirect(Path("f"), OpenMode::kCreate));
+  Page page;
+  ASSERT_OK(file->Write(0, page.view()));
+  std::fill(std::begin(page.bytes), std::end(page.bytes), 'q');
+  ASSERT_OK(file->WriteDurably(0, page.view()));
+  Page read;
+  ASSERT_OK(file->Read(0, kDirectAlignment, read.bytes));
+  EXPECT_EQ(read.view(), page.view());
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> closed, fs_.Open(Path("f"), OpenMode::kRead));
+  EXPECT_THAT(closed->WriteDurably(0, page.view()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("write and sync ")));
+}
+
 TEST_F(PosixFileSystemTest, DirectReadsAreRefusedWithoutAlignment) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file,
                        fs_.OpenDirect(Path("f"), OpenMode::kCreate));
