@@ -52,6 +52,7 @@ struct RawFlags {
   std::string gossip_interval = "1s";
   std::string sync = "always";
   std::string direct_io = "auto";
+  std::string io_uring = "auto";
   std::string compression = "auto";
   std::string log_format = "text";
   uint64_t value_bytes_max = storage::Limits{}.value_bytes_max;
@@ -89,6 +90,10 @@ void AddFlags(CLI::App& app, RawFlags& raw) {
   app.add_option("--direct-io", raw.direct_io,
                  "Whether the log passes the page cache by: auto (where the file system can),\n"
                  "off.\nDefault: auto")
+      ->type_name("MODE");
+  app.add_option("--io-uring", raw.io_uring,
+                 "Whether several reads go to the disk at once: auto (where the kernel allows\n"
+                 "it), off.\nDefault: auto")
       ->type_name("MODE");
   app.add_option("--value-bytes-max", raw.value_bytes_max,
                  "Longest value that a client may put, up to 8388608.\nDefault: 1048576")
@@ -329,6 +334,11 @@ absl::StatusOr<DaemonOptions> Interpret(const RawFlags& raw) {
   }
   options.direct_io =
       raw.direct_io == "off" ? storage::DirectIo::kNever : storage::DirectIo::kWherePossible;
+  if (raw.io_uring != "auto" && raw.io_uring != "off") {
+    return Invalid("--io-uring", absl::StrCat("\"", raw.io_uring, "\" must be auto or off"));
+  }
+  options.io_uring =
+      raw.io_uring == "off" ? storage::UseIoUring::kNever : storage::UseIoUring::kWherePossible;
   if (raw.log_format != "text" && raw.log_format != "json") {
     return Invalid("--log-format", absl::StrCat("\"", raw.log_format, "\" must be text or json"));
   }

@@ -26,6 +26,7 @@ struct DaemonOptions {
   LogFormat log_format = LogFormat::kText;
   bool insecure_allow_remote = false;
   storage::DirectIo direct_io = storage::DirectIo::kWherePossible;
+  storage::UseIoUring io_uring = storage::UseIoUring::kWherePossible;
 };
 
 struct ParsedFlags {

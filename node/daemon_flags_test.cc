@@ -45,6 +45,7 @@ TEST(DaemonFlagsTest, DefaultsAreASingleLocalNode) {
   EXPECT_EQ(options.server.replica.storage.sync, storage::SyncPolicy::kAlways);
   EXPECT_EQ(options.server.replica.storage.on_damage, storage::OnDamage::kRefuse);
   EXPECT_EQ(options.direct_io, storage::DirectIo::kWherePossible);
+  EXPECT_EQ(options.io_uring, storage::UseIoUring::kWherePossible);
   EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kAuto);
   EXPECT_EQ(options.log_format, LogFormat::kText);
   EXPECT_EQ(options.server.maintenance.scrub_bytes_per_second, 8u << 20);
@@ -52,13 +53,13 @@ TEST(DaemonFlagsTest, DefaultsAreASingleLocalNode) {
 }
 
 TEST(DaemonFlagsTest, ReadsEveryFlag) {
-  ASSERT_OK_AND_ASSIGN(
-      const DaemonOptions options,
-      Parse(
-          {"--listen=127.0.0.1:7401", "--data-dir=/d", "--peers=127.0.0.1:7401, b:7402,[::1]:7403",
-           "--node-name=n1", "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
-           "--direct-io=off", "--compression=zstd", "--value-bytes-max=8388608", "--segment-bytes",
-           "16777216", "--memory-limit=256MiB", "--value-cache=0", "--scrub-rate=1MiB"}));
+  ASSERT_OK_AND_ASSIGN(const DaemonOptions options,
+                       Parse({"--listen=127.0.0.1:7401", "--data-dir=/d",
+                              "--peers=127.0.0.1:7401, b:7402,[::1]:7403", "--node-name=n1",
+                              "--gossip-interval=200ms", "--sync=interval:100", "--log-format=json",
+                              "--direct-io=off", "--io-uring=off", "--compression=zstd",
+                              "--value-bytes-max=8388608", "--segment-bytes", "16777216",
+                              "--memory-limit=256MiB", "--value-cache=0", "--scrub-rate=1MiB"}));
   EXPECT_EQ(options.server.listen.port, 7401);
   EXPECT_EQ(options.server.data_directory, "/d");
   EXPECT_THAT(options.server.replica.peers, ElementsAre("b:7402", "[::1]:7403"));
@@ -67,6 +68,7 @@ TEST(DaemonFlagsTest, ReadsEveryFlag) {
   EXPECT_EQ(options.server.replica.storage.sync, storage::SyncPolicy::kInterval);
   EXPECT_EQ(options.server.sync_interval, absl::Milliseconds(100));
   EXPECT_EQ(options.direct_io, storage::DirectIo::kNever);
+  EXPECT_EQ(options.io_uring, storage::UseIoUring::kNever);
   EXPECT_EQ(options.server.replica.storage.compression, storage::Compression::kZstd);
   EXPECT_EQ(options.log_format, LogFormat::kJson);
   EXPECT_EQ(options.server.replica.storage.limits.value_bytes_max, 8u << 20);
@@ -124,6 +126,7 @@ TEST(DaemonFlagsTest, SaysWhatIsWrongInOneLine) {
   ExpectRefused("--sync=interval:0", "interval:MS");
   ExpectRefused("--sync=interval:60001", "interval:MS");
   ExpectRefused("--direct-io=on", "--direct-io: \"on\" must be auto or off");
+  ExpectRefused("--io-uring=1", "--io-uring: \"1\" must be auto or off");
   ExpectRefused("--compression=gzip", "\"gzip\" must be auto, none, lz4 or zstd");
   ExpectRefused("--compression=", "--compression");
   ExpectRefused("--log-format=xml", "--log-format");

@@ -176,9 +176,10 @@ class KvService final : public v1::KvService::CallbackService {
                                   request.keys_size(), " keys, of at most ", keys_max)),
                               base::kReasonBatchSize);
     }
+    const std::vector<absl::string_view> keys(request.keys().begin(), request.keys().end());
     size_t bytes = 0;
-    for (const std::string& key : request.keys()) {
-      absl::StatusOr<storage::ReadResult> read = serving_.replica->Get(key, WallNow());
+    for (absl::StatusOr<storage::ReadResult>& read :
+         serving_.replica->GetMany(keys, WallNow(), kAnswerBytesMax)) {
       if (!read.ok()) return read.status();
       if (bytes > 0 && bytes + read->value.size() > kAnswerBytesMax) break;
       bytes += read->value.size();

@@ -21,7 +21,6 @@ absl::Status BatchTooLarge(size_t size, absl::string_view what, size_t size_max)
                           base::kReasonBatchSize);
 }
 
-// What the engine would say, but of one operation: it refuses a run of writes as a whole.
 absl::Status CheckSizes(const v1::Operation& operation, const storage::Limits& limits) {
   SLIP_RETURN_IF_ERROR(CheckKeySize(operation.key(), limits));
   const size_t value_bytes = operation.value().size();
@@ -30,6 +29,12 @@ absl::Status CheckSizes(const v1::Operation& operation, const storage::Limits& l
       absl::InvalidArgumentError(
           absl::StrCat("value of ", value_bytes, " bytes, more than ", limits.value_bytes_max)),
       base::kReasonValueSize);
+}
+
+// What the engine would say, but of one operation: it refuses a run of writes as a whole.
+absl::Status CheckOperation(const v1::Operation& operation, const storage::Limits& limits) {
+  SLIP_RETURN_IF_ERROR(CheckKind(operation));
+  return CheckSizes(operation, limits);
 }
 
 absl::StatusOr<storage::Mutation> ToMutation(const v1::Operation& operation, absl::Time now) {
@@ -161,16 +166,21 @@ GroupRun::GroupRun(const Serving* serving, const v1::PipelineRequest* request,
 
 bool GroupRun::Run(Reads reads) {
   const storage::Limits& limits = serving_.replica->options().storage.limits;
-  for (; next_ < request_.operations_size(); ++next_) {
+  while (next_ < request_.operations_size()) {
     const v1::Operation& operation = request_.operations(next_);
-    absl::Status status = CheckKind(operation);
-    if (status.ok()) status = CheckSizes(operation, limits);
+    const absl::Status status = CheckOperation(operation, limits);
+    const bool gets = status.ok() && operation.kind() == v1::OPERATION_KIND_GET;
+    if (gets) WriteGathered();  // So that the get sees them.
+    if (gets && !GetFromMemory(operation)) {
+      if (reads == Reads::kInMemory) return false;
+      GetRun();
+      continue;
+    }
+    ++next_;
     if (!status.ok()) {
       SetError(status, *response_.add_results());
-    } else if (operation.kind() != v1::OPERATION_KIND_GET) {
+    } else if (!gets) {
       Gather(operation, *response_.add_results());
-    } else if (!Get(operation, reads)) {
-      return false;
     }
   }
   WriteGathered();
@@ -203,23 +213,35 @@ void GroupRun::WriteGathered() {
   mutation_results_.clear();
 }
 
-// Returns false, and has added no result, if the get may not be done with these `reads`.
-bool GroupRun::Get(const v1::Operation& operation, Reads reads) {
-  WriteGathered();  // So that the get sees them.
-  const absl::Time now = WallNow();
-  absl::optional<storage::ReadResult> known = serving_.replica->GetInMemory(operation.key(), now);
-  if (!known.has_value() && reads == Reads::kInMemory) return false;
-  v1::PipelineResponse::Result& result = *response_.add_results();
-  if (!known.has_value()) {
-    absl::StatusOr<storage::ReadResult> read = serving_.replica->Get(operation.key(), now);
-    if (!read.ok()) {
-      SetError(read.status(), result);
-      return true;
-    }
-    known = *std::move(read);
-  }
-  AnswerGet(*std::move(known), result);
+// Returns false, and has added no result, if memory cannot tell.
+bool GroupRun::GetFromMemory(const v1::Operation& operation) {
+  absl::optional<storage::ReadResult> known =
+      serving_.replica->GetInMemory(operation.key(), WallNow());
+  if (!known.has_value()) return false;
+  AnswerGet(*std::move(known), *response_.add_results());
   return true;
+}
+
+// Does the next operation, which is a get, and those that follow as long as they are gets.
+void GroupRun::GetRun() {
+  const storage::Limits& limits = serving_.replica->options().storage.limits;
+  std::vector<absl::string_view> keys;
+  for (int i = next_; i < request_.operations_size(); ++i) {
+    const v1::Operation& operation = request_.operations(i);
+    const bool gets = operation.kind() == v1::OPERATION_KIND_GET;
+    if (!gets || !CheckOperation(operation, limits).ok()) break;
+    keys.push_back(operation.key());
+  }
+  for (absl::StatusOr<storage::ReadResult>& read :
+       serving_.replica->GetMany(keys, WallNow(), kAnswerBytesMax)) {
+    ++next_;
+    v1::PipelineResponse::Result& result = *response_.add_results();
+    if (read.ok()) {
+      AnswerGet(*std::move(read), result);
+    } else {
+      SetError(read.status(), result);
+    }
+  }
 }
 
 void GroupRun::AnswerGet(storage::ReadResult read, v1::PipelineResponse::Result& result) {

@@ -72,7 +72,8 @@ class GroupRun {
  private:
   void Gather(const v1::Operation& operation, v1::PipelineResponse::Result& result);
   void WriteGathered();
-  bool Get(const v1::Operation& operation, Reads reads);
+  bool GetFromMemory(const v1::Operation& operation);
+  void GetRun();
   void AnswerGet(storage::ReadResult read, v1::PipelineResponse::Result& result);
 
   const Serving& serving_;

@@ -163,6 +163,16 @@ absl::StatusOr<storage::ReadResult> Replica::Get(absl::string_view key, absl::Ti
   return result;
 }
 
+std::vector<absl::StatusOr<storage::ReadResult>> Replica::GetMany(
+    absl::Span<const absl::string_view> keys, absl::Time now, size_t bytes_max) {
+  std::vector<absl::StatusOr<storage::ReadResult>> results =
+      impl_->store().engine().GetMany(keys, now, bytes_max);
+  for (absl::StatusOr<storage::ReadResult>& result : results) {
+    if (result.ok()) result->lsn = impl_->store().ReleaseLsn(result->lsn);
+  }
+  return results;
+}
+
 absl::optional<storage::ReadResult> Replica::GetInMemory(absl::string_view key, absl::Time now) {
   absl::optional<storage::ReadResult> result = impl_->store().engine().GetInMemory(key, now);
   if (result.has_value()) result->lsn = impl_->store().ReleaseLsn(result->lsn);

@@ -55,9 +55,11 @@ class Replica {
   absl::StatusOr<storage::WriteResult> Transact(
       absl::Span<const storage::Precondition> preconditions,
       absl::Span<const storage::Mutation> mutations, absl::Time now, storage::Lsn* lsn);
-  // As Engine::Get and Engine::GetInMemory.
+  // As Engine::Get, GetInMemory and GetMany.
   absl::StatusOr<storage::ReadResult> Get(absl::string_view key, absl::Time now);
   absl::optional<storage::ReadResult> GetInMemory(absl::string_view key, absl::Time now);
+  std::vector<absl::StatusOr<storage::ReadResult>> GetMany(absl::Span<const absl::string_view> keys,
+                                                           absl::Time now, size_t bytes_max);
   // Lists live keys by key_id. A damaged record ends it with DATA_LOSS that names the key_id.
   absl::StatusOr<ScanPage> Scan(const ScanOptions& options, absl::Time now);
   // As Tree::Prove; `lsn` as in ReadResult.

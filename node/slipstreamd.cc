@@ -141,7 +141,7 @@ int Leave(Server& server, LeaveEvent::Cause cause, Log& log) {
 
 int Serve(const DaemonOptions& options, LeaveEvent& leave) {
   Log log(options.log_format, options.server.replica.name);
-  storage::PosixFileSystem fs(options.direct_io);
+  storage::PosixFileSystem fs(options.direct_io, options.io_uring);
   ServerOptions server_options = options.server;
   const Healers healers = server_options.replica.peers.empty() ? Healers::kNone : Healers::kPeers;
   server_options.maintenance.on_damage = [&log, healers](const ScrubStep& step) {
@@ -169,6 +169,10 @@ int Serve(const DaemonOptions& options, LeaveEvent& leave) {
   if (!io_path.direct) {
     log.Write(LogLevel::kInfo, "buffered_io", "the log goes through the page cache",
               {{"why", io_path.why_buffered}});
+  }
+  if (!fs.io_uring().ok()) {
+    log.Write(LogLevel::kInfo, "no_io_uring", "several reads go to the disk one after the other",
+              {{"why", std::string(fs.io_uring().message())}});
   }
   PrintReady(**server, options.server, io_path);
   return Leave(**server, leave.Wait(), log);

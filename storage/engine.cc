@@ -35,7 +35,13 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
   }
   const base::KeyId key_id = base::KeyIdOf(key);
   if (absl::optional<ReadResult> recalled = Recall(key_id, key, now)) return *std::move(recalled);
-  SLIP_ASSIGN_OR_RETURN(Current current, ReadCurrent(key_id, Tombstones::kSkip));
+  SLIP_ASSIGN_OR_RETURN(const Current current, ReadCurrent(key_id, Tombstones::kSkip));
+  return Reveal(key_id, key, current, now);
+}
+
+// Returns what a reader of `key` at `now` sees of its current record, and keeps the value.
+ReadResult Engine::Impl::Reveal(const base::KeyId& key_id, absl::string_view key,
+                                const Current& current, absl::Time now) {
   ReadResult result{.lsn = current.lsn};
   if (!current.entry.has_value()) return result;
   result.version = current.entry->version;
@@ -202,6 +208,7 @@ EngineStats Engine::Impl::stats() {
       .flush_count = log.frame_count,
       .sync_count = log.sync_count,
       .io_path = log.io_path.value_or(io_path_),
+      .read_many = fs_->DescribeReadMany(),
       .raw_value_bytes = raw_value_bytes_.load(std::memory_order_relaxed),
       .stored_value_bytes = stored_value_bytes_.load(std::memory_order_relaxed),
       .dead_bytes = compaction.dead_bytes,
@@ -246,6 +253,11 @@ absl::StatusOr<WriteResult> Engine::Apply(absl::Span<const Record> records, Atom
 
 absl::StatusOr<ReadResult> Engine::Get(absl::string_view key, absl::Time now) {
   return impl_->Get(key, now);
+}
+
+std::vector<absl::StatusOr<ReadResult>> Engine::GetMany(absl::Span<const absl::string_view> keys,
+                                                        absl::Time now, size_t bytes_max) {
+  return impl_->GetMany(keys, now, bytes_max);
 }
 
 absl::optional<ReadResult> Engine::GetInMemory(absl::string_view key, absl::Time now) {

@@ -83,6 +83,7 @@ struct EngineStats {
   uint64_t flush_count = 0;  // Frames written.
   uint64_t sync_count = 0;
   IoPath io_path;                   // Of the log.
+  std::string read_many;            // As FileSystem::DescribeReadMany.
   uint64_t raw_value_bytes = 0;     // Of the values appended since Open, before compression.
   uint64_t stored_value_bytes = 0;  // Of the same values, as stored.
   // Of the segments that are full: all bytes but those of current records, and how many of them are
@@ -159,6 +160,12 @@ class Engine {
   // The same for who must not wait for the disk: nullopt if memory alone cannot tell, or `key` is
   // not valid. Ask Get then.
   absl::optional<ReadResult> GetInMemory(absl::string_view key, absl::Time now);
+
+  // Get of several keys, whose reads go to the disk together: as many from the front as need no
+  // more than `bytes_max` bytes of records to be read, but at least one. Each for itself: there is
+  // no moment at which all of them were current.
+  std::vector<absl::StatusOr<ReadResult>> GetMany(absl::Span<const absl::string_view> keys,
+                                                  absl::Time now, size_t bytes_max);
 
   // Returns an HLC that every Write made visible before this call is at or below, and every one
   // made visible later above. What Apply makes visible later may be at either side.

@@ -66,6 +66,8 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::StatusOr<WriteResult> Apply(absl::Span<const Record> records, Atomicity atomicity);
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
   absl::optional<ReadResult> GetInMemory(absl::string_view key, absl::Time now);
+  std::vector<absl::StatusOr<ReadResult>> GetMany(absl::Span<const absl::string_view> keys,
+                                                  absl::Time now, size_t bytes_max);
   base::Hlc Snapshot();
   absl::StatusOr<Record> GetRecord(const base::KeyId& key_id, Lsn* lsn);
   absl::Status VisitEntries(const base::KeyRange& range,
@@ -187,11 +189,15 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::StatusOr<bool> Examine(const base::KeyId& key_id) override;
   absl::Status OnRunFailed(const absl::Status& cause) override { return StopOver(cause); }
 
-  // Reading; engine.cc.
+  // Reading; engine.cc and engine_read_many.cc.
   absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones,
                                       Check check = Check::kChecksum);
   absl::optional<ReadResult> Recall(const base::KeyId& key_id, absl::string_view key,
                                     absl::Time now);
+  ReadResult Reveal(const base::KeyId& key_id, absl::string_view key, const Current& current,
+                    absl::Time now);
+  void FinishReads(absl::Span<WaitingRead> waiting, absl::Span<const absl::string_view> keys,
+                   absl::Time now, std::vector<absl::StatusOr<ReadResult>>& results);
   absl::Status CheckRecord(const Entry& entry, Check check, Current& current) const;
   static bool IsRecordOf(const Entry& entry, const RecordView& record);
   bool Quarantine(const LocatedEntry& located);

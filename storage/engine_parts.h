@@ -2,6 +2,7 @@
 #ifndef SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 #define SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "base/key_id.h"
 #include "storage/keydir.h"
 #include "storage/keydir_shard.h"
+#include "storage/log_read.h"
 #include "storage/precondition.h"
 
 namespace slipstream::storage {
@@ -28,6 +30,15 @@ struct Guard {
   std::vector<base::KeyId> key_ids;              // One each.
   std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
   StripeMask stripes = 0;
+};
+
+// A record that GetMany reads.
+struct WaitingRead {
+  size_t index = 0;  // Of its key.
+  base::KeyId key_id;
+  LocatedEntry located;
+  Lsn lsn = 0;  // As ReadResult::lsn.
+  StartedLogRead read;
 };
 
 // How far a visit came.

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace slipstream::storage {
 
@@ -61,6 +62,15 @@ class File {
   virtual IoPath io_path() const = 0;
 };
 
+// One of several reads of files of one FileSystem, and how it went; as File::Read.
+struct FileRead {
+  const File* file = nullptr;
+  uint64_t offset = 0;
+  size_t count = 0;
+  char* destination = nullptr;
+  absl::Status status;
+};
+
 // Held while a process owns a directory; let go when destroyed, or when the process dies.
 class DirectoryLock {
  public:
@@ -88,6 +98,12 @@ class FileSystem {
   // UNAVAILABLE otherwise), and SyncData is needed as ever: the device has a cache of its own.
   virtual absl::StatusOr<std::unique_ptr<File>> OpenDirect(absl::string_view path,
                                                            OpenMode mode) = 0;
+
+  // Makes all `reads`, in any order and all at once where the system can, and sets their status.
+  // Returns when all are done.
+  virtual void ReadMany(absl::Span<FileRead> reads);
+  // Returns how ReadMany goes about it, for the operator.
+  virtual std::string DescribeReadMany() const { return "one after the other"; }
 
   // Creates `path` and its missing parents, all durable; OK if it is a directory already.
   virtual absl::Status CreateDirectory(absl::string_view path) = 0;

@@ -215,19 +215,29 @@ void Log::UseNextSegment() {
 }
 
 absl::StatusOr<LogBytes> Log::Read(const Location& location, size_t count) const {
+  SLIP_ASSIGN_OR_RETURN(StartedLogRead read, StartRead(location, count));
+  AlignedBuffer& pages = read.bytes.pages;
+  if (read.file != nullptr) {
+    SLIP_RETURN_IF_ERROR(read.file->Read(read.offset, pages.capacity(), pages.data()));
+  }
+  return std::move(read.bytes);
+}
+
+absl::StatusOr<StartedLogRead> Log::StartRead(const Location& location, size_t count) const {
   const size_t start = location.offset % kPageBytes;
   const size_t pages_bytes = (start + count + kPageBytes - 1) / kPageBytes * kPageBytes;
-  LogBytes bytes{.pages = AlignedBuffer(pages_bytes), .start = start, .count = count};
+  StartedLogRead read{
+      .bytes = {.pages = AlignedBuffer(pages_bytes), .start = start, .count = count}};
   const bool written = PositionOf(location) < written_position_.load(std::memory_order_acquire);
-  if (!written && ReadFromFrames(location, count, bytes.pages.data() + start)) return bytes;
+  if (!written && ReadFromFrames(location, count, read.bytes.pages.data() + start)) return read;
   // If it was in no frame, it has been written meanwhile. No frame shares a page with another, so
   // these pages do not change under the read.
-  const std::shared_ptr<const File> file = FindFile(location.segment_number);
-  if (file == nullptr) {
+  read.file = FindFile(location.segment_number);
+  if (read.file == nullptr) {
     return absl::NotFoundError(absl::StrFormat("segment %d was dropped", location.segment_number));
   }
-  SLIP_RETURN_IF_ERROR(file->Read(location.offset - start, pages_bytes, bytes.pages.data()));
-  return bytes;
+  read.offset = location.offset - start;
+  return read;
 }
 
 bool Log::ReadFromFrames(const Location& location, size_t count, char* destination) const {

@@ -33,6 +33,7 @@
 #include "storage/file_system.h"
 #include "storage/frame.h"
 #include "storage/keydir_shard.h"
+#include "storage/log_read.h"
 #include "storage/log_segment.h"
 #include "storage/record.h"
 #include "storage/segment.h"
@@ -55,15 +56,6 @@ struct PendingRecord {
   Location location;  // Set by TryAppend.
 
   size_t bytes() const { return kRecordHeaderBytes + key.size() + value.size(); }
-};
-
-// Bytes of the log, in the pages that were read for them.
-struct LogBytes {
-  AlignedBuffer pages;
-  size_t start = 0;
-  size_t count = 0;
-
-  absl::string_view view() const { return pages.view().substr(start, count); }
 };
 
 struct LogStats {
@@ -105,6 +97,10 @@ class Log {
   // memory, or by one read of exactly the pages that they touch. NOT_FOUND if its segment was
   // dropped; others as File::Read.
   absl::StatusOr<LogBytes> Read(const Location& location, size_t count) const
+      ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
+
+  // The first half of Read. Errors likewise.
+  absl::StatusOr<StartedLogRead> StartRead(const Location& location, size_t count) const
       ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
 
   enum class Mode { kWrite, kSync };

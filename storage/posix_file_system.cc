@@ -23,6 +23,8 @@ namespace {
 
 constexpr mode_t kFileMode = 0640;
 constexpr mode_t kDirectoryMode = 0750;
+// Each costs a few pages.
+constexpr size_t kIdleRingsMax = 16;
 
 // Says who asked and to whom the path, or the directory that holds it, belongs.
 std::string DescribePermissions(const std::string& path) {
@@ -170,6 +172,7 @@ class PosixFile : public File {
   }
 
   IoPath io_path() const override { return io_path_; }
+  int descriptor() const { return descriptor_.get(); }
 
  private:
   const std::string path_;
@@ -198,6 +201,61 @@ absl::StatusOr<Descriptor> OpenCold(const std::string& path, OpenMode mode) {
 }
 
 }  // namespace
+
+PosixFileSystem::PosixFileSystem(DirectIo direct_io, UseIoUring io_uring) : direct_io_(direct_io) {
+  if (io_uring == UseIoUring::kNever) {
+    io_uring_ = absl::UnavailableError("switched off");
+    return;
+  }
+  absl::StatusOr<std::unique_ptr<IoRing>> ring = IoRing::Create();
+  io_uring_ = ring.status();
+  absl::MutexLock lock(&mutex_);
+  if (ring.ok()) rings_.push_back(*std::move(ring));
+}
+
+PosixFileSystem::~PosixFileSystem() = default;
+
+std::unique_ptr<IoRing> PosixFileSystem::TakeRing() {
+  if (!io_uring_.ok()) return nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!rings_.empty()) {
+      std::unique_ptr<IoRing> ring = std::move(rings_.back());
+      rings_.pop_back();
+      return ring;
+    }
+  }
+  // One more thread reads at the same time. If there cannot be another ring now, it does without.
+  absl::StatusOr<std::unique_ptr<IoRing>> ring = IoRing::Create();
+  return ring.ok() ? *std::move(ring) : nullptr;
+}
+
+void PosixFileSystem::ReadMany(absl::Span<FileRead> reads) {
+  std::unique_ptr<IoRing> ring = reads.size() < 2 ? nullptr : TakeRing();
+  if (ring == nullptr) return FileSystem::ReadMany(reads);
+  std::vector<IoRing::Read> ring_reads;
+  ring_reads.reserve(reads.size());
+  for (const FileRead& read : reads) {
+    const int descriptor = static_cast<const PosixFile*>(read.file)->descriptor();
+    ring_reads.push_back({descriptor, read.offset, read.count, read.destination});
+  }
+  const absl::Status run = ring->Run(absl::MakeSpan(ring_reads));
+  for (size_t i = 0; i < reads.size(); ++i) {
+    const bool whole = run.ok() && ring_reads[i].result == static_cast<int>(reads[i].count);
+    // What was not read, or not all of it, is read again for what there is to say about it.
+    reads[i].status =
+        whole ? absl::OkStatus()
+              : reads[i].file->Read(reads[i].offset, reads[i].count, reads[i].destination);
+  }
+  if (!run.ok()) return;
+  absl::MutexLock lock(&mutex_);
+  if (rings_.size() < kIdleRingsMax) rings_.push_back(std::move(ring));
+}
+
+std::string PosixFileSystem::DescribeReadMany() const {
+  if (io_uring_.ok()) return "io_uring";
+  return absl::StrCat("one after the other (no io_uring: ", io_uring_.message(), ")");
+}
 
 absl::StatusOr<std::unique_ptr<File>> PosixFileSystem::Open(absl::string_view path, OpenMode mode) {
   std::string owned(path);

@@ -4,15 +4,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "base/error_reason.h"
 #include "base/random.h"
 #include "base/testing/status_matchers.h"
@@ -165,6 +170,66 @@ TEST_F(PosixFileSystemTest, DurableWritesHoldWhatWasWritten) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> closed, fs_.Open(Path("f"), OpenMode::kRead));
   EXPECT_THAT(closed->WriteDurably(0, page.view()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("write and sync ")));
+}
+
+TEST_F(PosixFileSystemTest, ManyReadsAreAsEachByItself) {
+  constexpr size_t kPages = 200;
+  for (const UseIoUring io_uring : {UseIoUring::kWherePossible, UseIoUring::kNever}) {
+    PosixFileSystem fs(DirectIo::kWherePossible, io_uring);
+    SCOPED_TRACE(fs.DescribeReadMany());
+    const std::string name = absl::StrCat("many", static_cast<int>(io_uring));
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file,
+                         fs.OpenDirect(Path(name), OpenMode::kCreate));
+    std::vector<Page> pages(kPages);
+    for (size_t i = 0; i < kPages; ++i) {
+      std::memcpy(pages[i].bytes, &i, sizeof(i));
+      ASSERT_OK(file->Write(i * kDirectAlignment, pages[i].view()));
+    }
+    std::vector<Page> read(kPages + 1);
+    std::vector<FileRead> reads;
+    // The last one begins where the file ends.
+    for (size_t i = 0; i <= kPages; ++i) {
+      reads.push_back({.file = file.get(),
+                       .offset = i * kDirectAlignment,
+                       .count = kDirectAlignment,
+                       .destination = read[i].bytes,
+                       .status = absl::UnknownError("not read")});
+    }
+    fs.ReadMany(absl::MakeSpan(reads));
+    for (size_t i = 0; i < kPages; ++i) {
+      EXPECT_OK(reads[i].status);
+      EXPECT_EQ(read[i].view(), pages[i].view());
+    }
+    EXPECT_THAT(reads[kPages].status,
+                StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("but it ends at")));
+  }
+}
+
+TEST_F(PosixFileSystemTest, ManyReadsOfManyThreadsDoNotMix) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file,
+                       fs_.OpenDirect(Path("f"), OpenMode::kCreate));
+  std::vector<Page> pages(2);
+  std::fill(std::begin(pages[1].bytes), std::end(pages[1].bytes), 'q');
+  for (size_t i = 0; i < 2; ++i) ASSERT_OK(file->Write(i * kDirectAlignment, pages[i].view()));
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < 8; ++i) {
+    threads.emplace_back([this, &file, &pages, wanted = i % 2] {
+      for (int round = 0; round < 50; ++round) {
+        std::vector<Page> read(4);
+        std::vector<FileRead> reads;
+        for (Page& page : read) {
+          reads.push_back({.file = file.get(),
+                           .offset = wanted * kDirectAlignment,
+                           .count = kDirectAlignment,
+                           .destination = page.bytes,
+                           .status = {}});
+        }
+        fs_.ReadMany(absl::MakeSpan(reads));
+        for (const Page& page : read) EXPECT_EQ(page.view(), pages[wanted].view());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_F(PosixFileSystemTest, DirectReadsAreRefusedWithoutAlignment) {

@@ -21,8 +21,8 @@ packages=(
   binutils pkg-config git
   # Libraries, each named in bazel/deps.
   libabsl-dev libbenchmark-dev libcli11-dev libgmock-dev libgrpc++-dev libgtest-dev libisal-dev
-  liblz4-dev libprotobuf-dev libspdlog-dev libssl-dev libzstd-dev nlohmann-json3-dev
-  protobuf-compiler protobuf-compiler-grpc
+  liblz4-dev libprotobuf-dev libspdlog-dev libssl-dev liburing-dev libzstd-dev
+  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # Checks, and the client in Python.
   clang-format-14 clang-tidy-14 shellcheck
   python3 python3-grpc-tools python3-grpcio python3-protobuf

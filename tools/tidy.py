@@ -65,6 +65,7 @@ INCLUDES = [
             only_in=r"(?!" + CORE + ")"),
     Include(r"openssl/|isa-l", "use base/digest.h or base/crc32c.h", only_in=r"(base|node)/"),
     Include(r"(zstd|lz4)", "storage compresses, behind its own interface", only_in=r"storage/"),
+    Include(r"liburing", "storage reads, behind its own interface", only_in=r"storage/"),
     Include(r"(leveldb/|lmdb\.h|tkrzw_)", "only to be compared with",
             only_in=r"tests/bench/engine/"),
 ]

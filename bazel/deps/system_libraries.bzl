@@ -34,6 +34,7 @@ _LIBRARIES = {
     "openssl_ssl": ["libssl"],
     "protobuf": ["protobuf"],
     "spdlog": ["spdlog"],
+    "uring": ["liburing"],
     "zstd": ["libzstd"],
 }
 
