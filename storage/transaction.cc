@@ -32,10 +32,11 @@ Transaction Transaction::Begin(Engine* engine, absl::Time now) { return Transact
 absl::StatusOr<ReadResult> Transaction::Get(absl::string_view key) {
   SLIP_RETURN_IF_ERROR(CheckOpen());
   if (const auto write = writes_.find(key); write != writes_.end()) {
-    ReadResult own;
-    own.found = write->second.kind == Mutation::Kind::kPut;
-    own.value = write->second.value;
-    return own;
+    const Write& own = write->second;
+    if (own.kind == Mutation::Kind::kDelete || IsExpired(own.expires_at_ms, begin_time_)) {
+      return ReadResult{};
+    }
+    return ReadResult{.found = true, .value = own.value, .expires_at_ms = own.expires_at_ms};
   }
   const bool is_new = reads_.find(key) == reads_.end();
   if (is_new) SLIP_RETURN_IF_ERROR(CheckRoom(1, key.size()));
@@ -70,18 +71,21 @@ absl::Status Transaction::CheckReads() {
   return status;
 }
 
-absl::Status Transaction::Put(absl::string_view key, absl::string_view value) {
+absl::Status Transaction::Put(absl::string_view key, absl::string_view value,
+                              uint64_t expires_at_ms) {
   if (value.size() > limits_.value_bytes_max) {
     return base::WithReason(
         absl::InvalidArgumentError(absl::StrFormat("value of %d bytes, more than %d", value.size(),
                                                    limits_.value_bytes_max)),
         base::kReasonValueSize);
   }
-  return Buffer(key, {.kind = Mutation::Kind::kPut, .value = std::string(value)});
+  return Buffer(
+      key,
+      {.kind = Mutation::Kind::kPut, .value = std::string(value), .expires_at_ms = expires_at_ms});
 }
 
 absl::Status Transaction::Delete(absl::string_view key) {
-  return Buffer(key, {.kind = Mutation::Kind::kDelete, .value = {}});
+  return Buffer(key, {.kind = Mutation::Kind::kDelete, .value = {}, .expires_at_ms = 0});
 }
 
 absl::Status Transaction::Buffer(absl::string_view key, Write write) {
@@ -120,7 +124,10 @@ absl::StatusOr<WriteResult> Transaction::CommitWith(TransactFunction transact) {
   std::vector<Mutation> mutations;
   mutations.reserve(writes_.size());
   for (const auto& [key, write] : writes_) {
-    mutations.push_back({.kind = write.kind, .key = key, .value = write.value});
+    mutations.push_back({.kind = write.kind,
+                         .key = key,
+                         .value = write.value,
+                         .expires_at_ms = write.expires_at_ms});
   }
   absl::StatusOr<WriteResult> result = transact(PreconditionsOfReads(), mutations);
   Rollback();  // Of what is in memory; what was committed stands.

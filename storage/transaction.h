@@ -58,13 +58,13 @@ class Transaction {
   // `engine` must outlive the transaction. Reads hide what has expired by `now`.
   static Transaction Begin(Engine* engine, absl::Time now);
 
-  // Returns the own write of `key`, with no version yet, or else what the snapshot holds. Errors
-  // also as Engine::Get, without effect.
+  // Returns the own write of `key`, with no version yet, or else what the snapshot holds; both as
+  // of Begin, where expiry goes. Errors also as Engine::Get, without effect.
   absl::StatusOr<ReadResult> Get(absl::string_view key);
 
-  // Buffers a write; the last one of a key counts. INVALID_ARGUMENT (KEY_SIZE, VALUE_SIZE) without
-  // effect.
-  absl::Status Put(absl::string_view key, absl::string_view value);
+  // Buffers a write; the last one of a key counts, its expiry too: Unix milliseconds, 0: never.
+  // INVALID_ARGUMENT (KEY_SIZE, VALUE_SIZE) without effect.
+  absl::Status Put(absl::string_view key, absl::string_view value, uint64_t expires_at_ms = 0);
   absl::Status Delete(absl::string_view key);
 
   // Makes all writes durable and visible together, in key order in the result, if everything that
@@ -94,6 +94,7 @@ class Transaction {
   struct Write {
     Mutation::Kind kind = Mutation::Kind::kPut;
     std::string value;
+    uint64_t expires_at_ms = 0;
   };
 
   Transaction(Engine* engine, absl::Time now);

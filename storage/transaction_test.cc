@@ -105,6 +105,28 @@ TEST_F(TransactionTest, CommitsWhatItReadAndWrote) {
   ExpectOver(transaction);
 }
 
+TEST_F(TransactionTest, APutExpiresAndTheLastOneOfAKeyCounts) {
+  const auto noon_ms = static_cast<uint64_t>(absl::ToUnixMillis(Noon()));
+  Transaction transaction = Begin();
+  ASSERT_OK(transaction.Put("later", "1", noon_ms + 1));
+  ASSERT_OK(transaction.Put("over", "2", noon_ms));
+  ASSERT_OK(transaction.Put("kept", "3", noon_ms + 1));
+  ASSERT_OK(transaction.Put("kept", "4"));
+  // As of Begin, like all that it reads.
+  ASSERT_OK_AND_ASSIGN(const ReadResult own, transaction.Get("later"));
+  EXPECT_EQ(own.value, "1");
+  EXPECT_EQ(own.expires_at_ms, noon_ms + 1);
+  ASSERT_OK_AND_ASSIGN(const ReadResult over, transaction.Get("over"));
+  EXPECT_FALSE(over.found);
+  EXPECT_EQ(over.value, "");
+  EXPECT_EQ(transaction.Get("kept")->expires_at_ms, 0u);
+  ASSERT_OK(transaction.Commit(Noon()));
+  EXPECT_EQ(engine_->Get("later", Noon())->expires_at_ms, noon_ms + 1);
+  EXPECT_FALSE(engine_->Get("later", Noon() + absl::Milliseconds(1))->found);
+  EXPECT_EQ(Value("over"), "absent");
+  EXPECT_TRUE(engine_->Get("kept", absl::InfiniteFuture())->found);
+}
+
 TEST_F(TransactionTest, SeesItsOwnWritesAndNobodyElseDoes) {
   Put("key", "old");
   Transaction transaction = Begin();
