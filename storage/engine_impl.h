@@ -90,6 +90,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
     std::vector<base::KeyId> key_ids;              // One each.
     std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
     StripeMask stripes = 0;
+    bool is_transaction = false;  // What it guards may be larger than a batch.
   };
   // The current record of a key, read and checked.
   struct Current {
@@ -128,7 +129,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::Status NotifyAll();
 
   // Writing; engine_write.cc.
-  absl::Status CheckMutations(absl::Span<const Mutation> mutations, Atomicity atomicity) const;
   absl::Status CheckRecords(absl::Span<const Record> records, Atomicity atomicity) const;
   absl::StatusOr<WriteResult> WriteIf(const Guard& guard, absl::Span<const Mutation> mutations,
                                       Atomicity atomicity, absl::Time now);

@@ -85,6 +85,10 @@ absl::Status Log::WriteFrame(Frame& frame) {
   header_crc32c_ = header.header_crc32c;
   write_offset_ += frame.bytes();
   written_lsn_ += frame.record_count;
+  if (!frame.is_undecided) {
+    decided_lsn_ = written_lsn_;
+    decided_position_ = (write_segment_number_ << 32) | write_offset_;
+  }
   witnessed_lsn_ = header.durable_lsn;
   frame_count_.fetch_add(1, std::memory_order_relaxed);
   return absl::OkStatus();
@@ -128,8 +132,8 @@ absl::Status Log::SyncWritten() {
   sync_count_.fetch_add(1, std::memory_order_relaxed);
   if (absl::Status status = write_segment_->file->SyncData(); !status.ok()) return Fail(status);
   unsynced_ = false;
-  durable_position_.store((write_segment_number_ << 32) | write_offset_, std::memory_order_release);
-  durable_lsn_.store(written_lsn_, std::memory_order_release);
+  durable_position_.store(decided_position_, std::memory_order_release);
+  durable_lsn_.store(decided_lsn_, std::memory_order_release);
   return absl::OkStatus();
 }
 
