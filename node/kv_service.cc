@@ -155,6 +155,9 @@ class KvService final : public v1::KvService::CallbackService {
 
   absl::Status WriteIf(const v1::TransactRequest& request, v1::TransactResponse* response,
                        storage::Lsn* lsn) const {
+    // The engine would take more: what a transaction's stream gathers.
+    SLIP_RETURN_IF_ERROR(
+        CheckBatch(request.operations(), serving_.replica->options().storage.limits));
     SLIP_ASSIGN_OR_RETURN(const std::vector<storage::Precondition> preconditions,
                           PreconditionsOf(request.preconditions()));
     SLIP_ASSIGN_OR_RETURN(const std::vector<storage::Mutation> mutations,

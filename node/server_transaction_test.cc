@@ -209,14 +209,35 @@ TEST_F(ServerTransactionTest, NumberOfOpenOnesIsBounded) {
 }
 
 TEST_F(ServerTransactionTest, SizeIsBounded) {
-  TestServer server;
+  ServerOptions options = TestServer::DefaultOptions();
+  options.replica.storage.limits.transaction_operations_max = 1500;
+  TestServer server(options);
   ClientTransaction transaction(server);
   ASSERT_TRUE(transaction.Begin());
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(transaction.Run(PutOperation(absl::StrCat(i), "")));
+  for (int i = 0; i < 1500; ++i) ASSERT_TRUE(transaction.Run(PutOperation(absl::StrCat(i), "")));
   EXPECT_FALSE(transaction.Run(PutOperation("one more", "")));
   ExpectReason(transaction.Finish(), absl::StatusCode::kResourceExhausted,
                base::kReasonTransactionSize);
   EXPECT_EQ(Value(server, "0"), "absent");
+  ExpectNothingHeld(server);
+}
+
+TEST_F(ServerTransactionTest, MayBeLargerThanABatch) {
+  TestServer server;
+  ClientTransaction transaction(server);
+  ASSERT_TRUE(transaction.Begin());
+  const std::string value(1 << 20, 'v');
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(transaction.Run(PutOperation(absl::StrCat("large", i), value)));
+  }
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(transaction.Run(PutOperation(absl::StrCat(i), "")));
+  EXPECT_GE(server.server().gate().byte_count(), size_t{10} << 20);
+  ASSERT_TRUE(transaction.Commit());
+  EXPECT_EQ(transaction.response().versions_size(), 1010);
+  EXPECT_OK(transaction.Finish());
+  EXPECT_EQ(server.server().replica().engine().durable_lsn(), 1011u);
+  EXPECT_EQ(Value(server, "large9"), value);
+  EXPECT_EQ(Value(server, "999"), "");
   ExpectNothingHeld(server);
 }
 

@@ -181,5 +181,47 @@ TEST_F(ServerTtlTest, PipelinedPutsExpireEachForItself) {
   EXPECT_EQ(server_.Get("c")->expires_at_ms(), 0u);
 }
 
+TEST_F(ServerTtlTest, TransactionsTakeATtlForEachPut) {
+  grpc::ClientContext context;
+  SetTestDeadline(context);
+  const auto stream = server_.kv().Transaction(&context);
+  v1::TransactionResponse response;
+  const auto run = [&](const v1::Operation& operation) {
+    v1::TransactionRequest request;
+    *request.mutable_operation() = operation;
+    return stream->Write(request) && stream->Read(&response);
+  };
+  v1::TransactionRequest begin;
+  begin.mutable_begin();
+  ASSERT_TRUE(stream->Write(begin) && stream->Read(&response));
+  const uint64_t before_ms = NowMs();
+  ASSERT_TRUE(run(WithTtl(PutOperation("a", "1"), Ttl(3600))));
+  ASSERT_TRUE(run(PutOperation("b", "2")));
+  ASSERT_TRUE(run(GetOperation("a")));
+  const uint64_t expires_at_ms = response.expires_at_ms();
+  EXPECT_THAT(expires_at_ms, AllOf(Ge(before_ms + 3'600'000), Le(NowMs() + 1 + 3'600'000)));
+  v1::TransactionRequest commit;
+  commit.mutable_commit();
+  ASSERT_TRUE(stream->Write(commit) && stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(server_.Get("a")->expires_at_ms(), expires_at_ms);
+  EXPECT_EQ(server_.Get("b")->expires_at_ms(), 0u);
+}
+
+TEST_F(ServerTtlTest, TransactionsRefuseATtlOutOfBounds) {
+  grpc::ClientContext context;
+  SetTestDeadline(context);
+  const auto stream = server_.kv().Transaction(&context);
+  v1::TransactionResponse response;
+  v1::TransactionRequest request;
+  request.mutable_begin();
+  ASSERT_TRUE(stream->Write(request) && stream->Read(&response));
+  *request.mutable_operation() = WithTtl(PutOperation("a", "1"), Ttl(0));
+  ASSERT_TRUE(stream->Write(request));
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_THAT(FromGrpcStatus(stream->Finish(), context),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ttl: 0 s")));
+}
+
 }  // namespace
 }  // namespace slipstream::node

@@ -1,6 +1,7 @@
 #include "node/transaction_stream.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -162,15 +163,19 @@ class TransactionStream final
 
   absl::Status RunOperation(const v1::Operation& operation, storage::Lsn* lsn) {
     SLIP_RETURN_IF_ERROR(CheckKind(operation));
-    if (operation.has_ttl()) return InvalidField("ttl", "not within a transaction's stream");
     if (operation.kind() == v1::OPERATION_KIND_PUT) {
-      return transaction_->Put(operation.key(), operation.value());
+      uint64_t expires_at_ms = 0;
+      if (operation.has_ttl()) {
+        SLIP_ASSIGN_OR_RETURN(expires_at_ms, ExpiryOf(operation.ttl(), WallNow()));
+      }
+      return transaction_->Put(operation.key(), operation.value(), expires_at_ms);
     }
     if (operation.kind() == v1::OPERATION_KIND_DELETE) return transaction_->Delete(operation.key());
     SLIP_ASSIGN_OR_RETURN(storage::ReadResult read, transaction_->Get(operation.key()));
     *lsn = read.lsn;
     response_.set_found(read.found);
     response_.set_value(std::move(read.value));
+    response_.set_expires_at_ms(read.expires_at_ms);
     if (read.found && read.version.hlc != 0) *response_.mutable_version() = ToProto(read.version);
     return absl::OkStatus();
   }

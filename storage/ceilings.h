@@ -10,6 +10,8 @@ inline constexpr uint32_t kKeyBytesCeiling = 4096;
 inline constexpr uint32_t kValueBytesCeiling = 8 << 20;
 inline constexpr uint32_t kBatchOperationsCeiling = 10'000;
 inline constexpr uint32_t kBatchBytesCeiling = 64 << 20;
+inline constexpr uint32_t kTransactionOperationsCeiling = 1'000'000;
+inline constexpr uint32_t kTransactionBytesCeiling = 1 << 30;
 
 // The greatest HLC of a record: counter 0 of the last millisecond that 48 bits can say.
 inline constexpr uint64_t kHlcCeiling = 0xffff'ffff'ffff'0000;

@@ -138,8 +138,9 @@ class Engine {
 
   // Writes as Write with kAll does if all `preconditions` hold at that moment; else ABORTED
   // (TRANSACTION_CONFLICT) naming the key and what was found, and nothing is written. Without
-  // mutations it only compares. Any number of preconditions a key; together they are bounded as
-  // mutations are. The result's lsn covers what was compared as well: 0 if all of it is durable.
+  // mutations it only compares. Mutations are bounded by Limits::transaction_*; beyond a batch they
+  // take several frames of the log. Any number of preconditions a key; together they are bounded as
+  // a batch is. The result's lsn covers what was compared as well: 0 if all of it is durable.
   // DATA_LOSS (RECORD_DAMAGED) for a key in quarantine; others as Write. transaction.h builds on
   // this.
   absl::StatusOr<WriteResult> Transact(absl::Span<const Precondition> preconditions,

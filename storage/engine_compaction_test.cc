@@ -192,7 +192,6 @@ class Model {
     for (const auto& [key, record] : records_) Check(key, record);
     EXPECT_EQ(AllEntries(*engine_).size(), records_.size());
   }
-
   // Counts over all lives.
   uint64_t compacted_segment_count() const {
     return compacted_segment_count_ + engine_->stats().compacted_segment_count;
@@ -219,13 +218,14 @@ class Model {
   }
 
   void Batch() {
-    const std::string value = rng_.Bytes(rng_.Below(300));
-    const Mutation mutations[] = {{.key = "key0", .value = value},
-                                  {.kind = Mutation::Kind::kDelete, .key = "key1"},
-                                  {.key = "key2", .value = "small"}};
-    ASSERT_OK_AND_ASSIGN(const WriteResult result,
-                         engine_->Write(mutations, Atomicity::kAll, Noon()));
-    for (size_t i = 0; i < 3; ++i) Note(mutations[i], result.versions[i], result.sequences[i]);
+    const std::string value = rng_.Bytes(rng_.Below(800));
+    std::vector<std::string> keys;  // One in two takes several frames.
+    for (int i = rng_.OneIn(2) ? 0 : 9; i < 12; ++i) keys.push_back(absl::StrCat("key", i));
+    std::vector<Mutation> mutations = {{.kind = Mutation::Kind::kDelete, .key = keys[0]}};
+    for (size_t i = 1; i < keys.size(); ++i) mutations.push_back({.key = keys[i], .value = value});
+    ASSERT_OK_AND_ASSIGN(const WriteResult done, engine_->Transact({}, mutations, Noon()));
+    for (size_t i = 0; i < keys.size(); ++i)
+      Note(mutations[i], done.versions[i], done.sequences[i]);
   }
 
   // A record of another node that is older or newer than what is there.

@@ -74,6 +74,7 @@ struct Course {
   uint64_t seed = 0;
   int step_count = 60;
   int maintenance_per_step = 0;
+  bool large_transactions = false;
   uint64_t compacted_segment_count_min = 0;  // In the last of its lives, if nothing crashes.
   Mixtures mixtures = {};
 };
@@ -88,6 +89,7 @@ int CrashEverywhere(const Options& options, const Course& course) {
     fs.InjectFault({.call = call, .lasting = true});
     Script script(&fs, options, seed);
     script.set_maintenance_per_step(course.maintenance_per_step);
+    if (course.large_transactions) script.set_large_transactions();
     const absl::Status status = script.Run(course.step_count, Script::OnError::kStop);
     if (status.ok()) {
       EXPECT_GE(script.engine()->stats().compacted_segment_count,
@@ -152,6 +154,24 @@ TEST_P(CompactionCrashTest, EveryCallAndEveryMixtureKeepsWhatWasDurable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, CompactionCrashTest, ::testing::Values(1, 2, 3));
+
+class TransactionCrashTest : public ::testing::TestWithParam<uint64_t> {};
+
+// Transactions of several frames and segments, with checkpoints, evictions and compaction between.
+TEST_P(TransactionCrashTest, EveryCallAndEveryMixtureKeepsWhatWasDurable) {
+  for (Options options : {SmallOptions(), ColdOptions()}) {
+    options.compaction_step_bytes = 300;
+    std::printf("%d crashed states\n",
+                CrashEverywhere(options, {.seed = GetParam(),
+                                          .step_count = 14,
+                                          .maintenance_per_step = 2,
+                                          .large_transactions = true,
+                                          .mixtures = {.units_max = 3, .random_count = 8}}));
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, TransactionCrashTest, ::testing::Values(1, 2, 3, 4));
 
 TEST(WeakSyncCrashTest, KeepsWhatWasSynced) {
   Options options = SmallOptions();

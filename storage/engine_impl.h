@@ -124,7 +124,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::Status NotifyAll();
 
   // Writing; engine_write.cc.
-  absl::Status CheckMutations(absl::Span<const Mutation> mutations, Atomicity atomicity) const;
   absl::Status CheckRecords(absl::Span<const Record> records, Atomicity atomicity) const;
   absl::StatusOr<WriteResult> WriteIf(const Guard& guard, absl::Span<const Mutation> mutations,
                                       Atomicity atomicity, absl::Time now);

@@ -95,6 +95,17 @@ Location EndOf(const LogTail& tail) {
           .offset = static_cast<uint32_t>(tail.end_offset)};
 }
 
+// Removes segments behind the log's end, the last one first, each durably before the next: a gap
+// among them would be taken for a loss.
+absl::Status RemoveSegments(FileSystem* fs, const std::string& directory,
+                            absl::Span<const uint64_t> numbers) {
+  for (const uint64_t number : numbers) {
+    SLIP_RETURN_IF_ERROR(fs->Remove(JoinPath(directory, SegmentFileName(number))));
+    SLIP_RETURN_IF_ERROR(fs->SyncDirectory(directory));
+  }
+  return absl::OkStatus();
+}
+
 uint64_t NonZero(base::Random* rng) {
   uint64_t number = 0;
   while (number == 0) number = rng->Next();
@@ -199,6 +210,7 @@ absl::Status Engine::Impl::Recover(base::Random* rng) {
   const uint64_t damage_id = DamageId(report_.damaged);
   identity_.durable_lsn = recovery.tail.last_lsn;
   SLIP_RETURN_IF_ERROR(BeginLife(rng, damage_id));
+  SLIP_RETURN_IF_ERROR(RemoveSegments(fs_, directory_, recovery.abandoned_numbers));
   OpenLog(std::move(recovery.tail), rng->Fork());
   // Until there is a segment, the identity shows what the file system does here.
   SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<File> identity_file,

@@ -30,6 +30,7 @@ struct Guard {
   std::vector<base::KeyId> key_ids;              // One each.
   std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
   StripeMask stripes = 0;
+  bool is_transaction = false;  // What it guards may be larger than a batch.
 };
 
 // A record that GetMany reads.

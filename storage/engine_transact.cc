@@ -67,7 +67,8 @@ absl::StatusOr<Guard> Engine::Impl::MakeGuard(absl::Span<const Precondition> pre
   if (preconditions.size() > limits.batch_operations_max) {
     return TooLarge(preconditions.size(), "keys", limits.batch_operations_max);
   }
-  Guard guard{.preconditions = preconditions, .key_ids = {}, .value_digests = {}};
+  Guard guard{
+      .preconditions = preconditions, .key_ids = {}, .value_digests = {}, .is_transaction = true};
   uint64_t bytes = 0;
   for (const Precondition& precondition : preconditions) {
     const absl::string_view key = precondition.key;

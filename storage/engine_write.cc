@@ -88,11 +88,16 @@ base::Version VersionOf(const RecordHeader& header) {
   return {.hlc = header.hlc, .actor = base::ActorId{header.actor}};
 }
 
-}  // namespace
+BatchSize MaxOfBatch(const Limits& limits) {
+  return {.operations = limits.batch_operations_max, .bytes = limits.batch_bytes_max};
+}
 
-absl::Status Engine::Impl::CheckMutations(absl::Span<const Mutation> mutations,
-                                          Atomicity atomicity) const {
-  const Limits& limits = options_.limits;
+BatchSize MaxOfTransaction(const Limits& limits) {
+  return {.operations = limits.transaction_operations_max, .bytes = limits.transaction_bytes_max};
+}
+
+absl::Status CheckMutations(absl::Span<const Mutation> mutations, Atomicity atomicity,
+                            const Limits& limits, const BatchSize& max) {
   BatchSize size{.operations = mutations.size()};
   for (const Mutation& mutation : mutations) {
     const bool deletes = mutation.kind == Mutation::Kind::kDelete;
@@ -104,10 +109,21 @@ absl::Status Engine::Impl::CheckMutations(absl::Span<const Mutation> mutations,
     }
     size.bytes += mutation.key.size() + mutation.value.size();
   }
-  SLIP_RETURN_IF_ERROR(CheckBatchSize(
-      size, {.operations = limits.batch_operations_max, .bytes = limits.batch_bytes_max}));
+  SLIP_RETURN_IF_ERROR(CheckBatchSize(size, max));
   return atomicity == Atomicity::kAll ? CheckKeysDiffer(mutations) : absl::OkStatus();
 }
+
+absl::Status EnsureRoom(Log& log, const RecordBatch& batch) {
+  return batch.spans_frames ? log.EnsureRoomSpanning(batch.records)
+                            : log.EnsureRoom(batch.payload_bytes, batch.purpose());
+}
+
+absl::StatusOr<Lsn> TryAppend(Log& log, RecordBatch& batch) {
+  return batch.spans_frames ? log.TryAppendSpanning(absl::MakeSpan(batch.records))
+                            : log.TryAppend(absl::MakeSpan(batch.records), batch.purpose());
+}
+
+}  // namespace
 
 absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutations,
                                                 Atomicity atomicity, absl::Time now) {
@@ -117,7 +133,10 @@ absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutat
 absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
                                                   absl::Span<const Mutation> mutations,
                                                   Atomicity atomicity, absl::Time now) {
-  SLIP_RETURN_IF_ERROR(CheckMutations(mutations, atomicity));
+  const Limits& limits = options_.limits;
+  SLIP_RETURN_IF_ERROR(
+      CheckMutations(mutations, atomicity, limits,
+                     guard.is_transaction ? MaxOfTransaction(limits) : MaxOfBatch(limits)));
   WriteResult result;
   if (mutations.empty()) return result;
   RecordBatch batch;
@@ -129,9 +148,10 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
     batch.Add(pending, base::KeyIdOf(mutation.key));
   }
   if (atomicity == Atomicity::kAll && mutations.size() > 1) batch.AddCommit(NextTxId());
+  batch.spans_frames = batch.payload_bytes > OneFrameBytesMax(limits);
   SLIP_RETURN_IF_ERROR(MakeMemory());
   while (result.lsn == 0) {
-    SLIP_RETURN_IF_ERROR(log_->EnsureRoom(batch.payload_bytes, batch.purpose()));
+    SLIP_RETURN_IF_ERROR(EnsureRoom(*log_, batch));
     SLIP_ASSIGN_OR_RETURN(const Known known, MakeKnown(guard.key_ids));
     KeyDir::Exclusive locked(&keydir_, batch.stripes | guard.stripes);
     if (!IsKnown(guard.key_ids, known, locked)) continue;
@@ -166,7 +186,7 @@ absl::StatusOr<Lsn> Engine::Impl::AppendNew(RecordBatch& batch, absl::Time now,
   }
   absl::StatusOr<Lsn> lsn = Lsn{0};
   if (absl::Status admitted = Admit(batch, locked); admitted.ok()) {
-    lsn = log_->TryAppend(absl::MakeSpan(batch.records), batch.purpose());
+    lsn = TryAppend(*log_, batch);
   } else {
     lsn = admitted;
   }

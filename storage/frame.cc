@@ -1,6 +1,7 @@
 #include "storage/frame.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -32,10 +33,13 @@ size_t EndOfTransaction(const std::vector<PlacedRecord>& records, size_t first) 
   return 0;
 }
 
-// Returns `records` without the transactions that are not whole.
-std::vector<PlacedRecord> WholeTransactions(const std::vector<PlacedRecord>& records) {
-  std::vector<PlacedRecord> whole;
-  for (size_t i = 0; i < records.size();) {
+// Returns `records` without the transactions that are not whole; `part` need not be.
+std::vector<PlacedRecord> WholeTransactions(const std::vector<PlacedRecord>& records,
+                                            const SpanningPart& part) {
+  if (part.open_tx_id != 0) return records;
+  std::vector<PlacedRecord> whole(records.begin(),
+                                  records.begin() + static_cast<ptrdiff_t>(part.ended_count));
+  for (size_t i = part.ended_count; i < records.size();) {
     const size_t end = records[i].record.header.tx_id == 0 ? i + 1 : EndOfTransaction(records, i);
     if (end == 0) {
       ++i;
@@ -93,6 +97,21 @@ absl::StatusOr<absl::string_view> DecodeFramePayload(const FrameHeader& header,
   return payload;
 }
 
+SpanningPart SpanningPartOf(const std::vector<PlacedRecord>& records, uint32_t record_count) {
+  if (records.empty()) return {};
+  const uint64_t tx_id = records.front().record.header.tx_id;
+  if (tx_id == 0) return {};
+  for (size_t i = 0; i < records.size(); ++i) {
+    const RecordHeader& header = records[i].record.header;
+    if (header.tx_id != tx_id || records[i].index != i) return {};
+    if (!IsEndOfTransaction(records[i].record)) continue;
+    // A Commit that counts more than stand before it here is the end of more than this frame.
+    if (header.type != RecordType::kCommit || header.sequence <= i) return {};
+    return {.ended_count = i + 1};
+  }
+  return records.size() == record_count ? SpanningPart{.open_tx_id = tx_id} : SpanningPart{};
+}
+
 absl::StatusOr<std::vector<PlacedRecord>> DecodeRecords(absl::string_view payload,
                                                         uint32_t record_count) {
   std::vector<PlacedRecord> records;
@@ -113,7 +132,8 @@ absl::StatusOr<std::vector<PlacedRecord>> DecodeRecords(absl::string_view payloa
     return absl::DataLossError(
         absl::StrFormat("frame of %d records, not %d", records.size(), record_count));
   }
-  if (WholeTransactions(records).size() != records.size()) {
+  const SpanningPart part = SpanningPartOf(records, record_count);
+  if (WholeTransactions(records, part).size() != records.size()) {
     return absl::DataLossError("frame with a part of a transaction");
   }
   return records;
@@ -141,11 +161,11 @@ std::vector<PlacedRecord> SalvageRecords(absl::string_view payload, uint32_t rec
   }
   const bool lengths_add_up = offset == payload.size() && index == record_count;
   if (!lengths_add_up) records.resize(trusted_count);
-  return WholeTransactions(records);
+  return WholeTransactions(records, SpanningPartOf(records, record_count));
 }
 
 std::vector<PlacedRecord> CommittedRecords(std::vector<PlacedRecord> records) {
-  // Transactions are whole: each run of one tx_id ends in a Commit or a Rollback.
+  // Each run of one tx_id ends in a Commit or a Rollback, or at the end of a frame that it fills.
   bool keep = true;
   for (size_t i = records.size(); i-- > 0;) {
     const RecordHeader& header = records[i].record.header;

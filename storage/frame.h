@@ -82,18 +82,30 @@ struct PlacedRecord {
   uint32_t index = 0;  // In its frame: its LSN is the frame's first_lsn + index.
 };
 
+// What a frame has of a transaction that goes beyond it. Such a transaction starts a frame, and
+// fills all its frames but the last, which it starts with its end.
+struct SpanningPart {
+  uint64_t open_tx_id = 0;  // Whose records fill the frame, without an end; 0: none.
+  size_t ended_count = 0;   // Of the records that are its end, the Commit too; 0: none.
+};
+
+// Returns the part that `records`, those at hand of a frame that has `record_count`, tell of.
+SpanningPart SpanningPartOf(const std::vector<PlacedRecord>& records, uint32_t record_count);
+
 // Decodes all records of a whole payload, ends of transactions included. DATA_LOSS if they are not
-// `record_count` that fill the payload, or a transaction is not whole.
+// `record_count` that fill the payload, or a transaction is not whole and does not span frames.
 absl::StatusOr<std::vector<PlacedRecord>> DecodeRecords(absl::string_view payload,
                                                         uint32_t record_count);
 
 // Returns what can be trusted of a payload that fails its checksum: records with a valid CRC before
 // the first one without, and those after it only if all lengths together add up to `record_count`
 // records that fill the payload. (Else a length may be wrong, and the bytes found by it a client's
-// value that looks like a record.) Records of transactions that are not whole are left out.
+// value that looks like a record.) Records of transactions that are not whole, or of which a part
+// in this frame is missing, are left out.
 std::vector<PlacedRecord> SalvageRecords(absl::string_view payload, uint32_t record_count);
 
-// Returns `records` without ends of transactions and without what a Rollback undoes: what applies.
+// Returns `records` without ends of transactions and without what a Rollback undoes: what applies,
+// if the transaction that spans frames does.
 std::vector<PlacedRecord> CommittedRecords(std::vector<PlacedRecord> records);
 
 }  // namespace slipstream::storage

@@ -2,8 +2,11 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/crc32c.h"
@@ -126,8 +129,8 @@ TEST(FrameTest, TransactionsMustBeWhole) {
   EXPECT_OK(DecodeRecords(two + Commit(9, 2), 3));
   EXPECT_OK(DecodeRecords(two + Rollback(9), 3));
   const auto partial = StatusIs(absl::StatusCode::kDataLoss, HasSubstr("part of a transaction"));
-  EXPECT_THAT(DecodeRecords(two, 2), partial);
-  EXPECT_THAT(DecodeRecords(two + Commit(9, 3), 3), partial);
+  EXPECT_THAT(DecodeRecords(Put("x", "1") + two, 3), partial);
+  EXPECT_THAT(DecodeRecords(two + Commit(9, 1), 3), partial);
   EXPECT_THAT(DecodeRecords(two + Commit(8, 2), 3), partial);
   EXPECT_THAT(DecodeRecords(two + Put("c", "3") + Commit(9, 2), 4), partial);
   EXPECT_THAT(DecodeRecords(Rollback(9), 1), partial);
@@ -167,6 +170,48 @@ TEST(FrameTest, SalvageLeavesOutTransactionsThatAreNotWhole) {
   std::string payload = head + Put("a", "1", 9) + Put("b", "2", 9) + Commit(9, 2) + Put("y", "3");
   payload[head.size() + kRecordHeaderBytes] ^= 1;  // The key "a".
   EXPECT_THAT(Keys(SalvageRecords(payload, 5)), ElementsAre("x", "y"));
+}
+
+// What the frame of this payload has of a transaction that spans frames.
+SpanningPart PartOf(absl::string_view payload, uint32_t record_count) {
+  const absl::StatusOr<std::vector<PlacedRecord>> records = DecodeRecords(payload, record_count);
+  return SpanningPartOf(*records, record_count);
+}
+
+TEST(SpanningPartTest, FillsAFrameWithoutAnEndOrStartsItWithOne) {
+  const std::string two = Put("a", "1", 9) + Put("b", "2", 9);
+  EXPECT_EQ(PartOf(two, 2).open_tx_id, 9u);
+  EXPECT_EQ(PartOf(two + Commit(9, 5), 3).ended_count, 3u);
+  EXPECT_EQ(PartOf(two + Commit(9, 5) + Put("x", "1"), 4).ended_count, 3u);
+  EXPECT_EQ(PartOf(two + Commit(9, 5) + Put("c", "3", 10) + Commit(10, 1), 5).ended_count, 3u);
+  EXPECT_EQ(PartOf(Commit(9, 2), 1).ended_count, 1u);
+  for (const auto& [payload, record_count] :
+       {std::pair(std::string(), 0u), std::pair(Put("a", "1"), 1u),
+        std::pair(two + Commit(9, 2), 3u), std::pair(two + Rollback(9), 3u)}) {
+    EXPECT_EQ(PartOf(payload, record_count).open_tx_id, 0u);
+    EXPECT_EQ(PartOf(payload, record_count).ended_count, 0u);
+  }
+}
+
+TEST(SpanningPartTest, NothingElseMayBeAPart) {
+  const std::string two = Put("a", "1", 9) + Put("b", "2", 9);
+  for (const auto& [payload, record_count] :
+       {std::pair(Put("x", "1") + two, 3u), std::pair(two + Put("x", "1"), 3u),
+        std::pair(two + Put("c", "3", 10), 3u), std::pair(Put("x", "1") + Commit(9, 2), 2u),
+        std::pair(two + Commit(9, 5) + two, 5u), std::pair(Commit(9, 0), 1u)}) {
+    EXPECT_THAT(DecodeRecords(payload, record_count), StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+TEST(SpanningPartTest, IsSalvagedWholeOrNotAtAll) {
+  std::string part = Put("a", "1", 9) + Put("b", "2", 9);
+  EXPECT_THAT(Keys(SalvageRecords(part, 2)), ElementsAre("a", "b"));
+  std::string end = part + Commit(9, 5) + Put("x", "1");
+  EXPECT_THAT(Keys(SalvageRecords(end, 4)), ElementsAre("a", "b", "", "x"));
+  part[kRecordHeaderBytes] ^= 1;
+  EXPECT_THAT(Keys(SalvageRecords(part, 2)), IsEmpty());
+  end[kRecordHeaderBytes] ^= 1;
+  EXPECT_THAT(Keys(SalvageRecords(end, 4)), ElementsAre("x"));
 }
 
 }  // namespace

@@ -42,6 +42,8 @@ Log::Log(FileSystem* fs, absl::string_view directory, const LogOptions& options,
       frame_number_(tail.frame_number),
       header_crc32c_(tail.header_crc32c),
       written_lsn_(tail.last_lsn),
+      decided_lsn_(tail.last_lsn),
+      decided_position_(PositionOf(tail.segment_number, tail.end_offset)),
       witnessed_lsn_(tail.last_lsn),
       maintained_lsn_(tail.last_lsn),
       sealed_below_(tail.segment_number),
@@ -107,24 +109,29 @@ absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records, AppendPurp
   SLIP_RETURN_IF_ERROR(status_);
   Frame* const frame = FrameFor(payload_bytes, purpose);
   if (frame == nullptr) return Lsn{0};
-  for (PendingRecord& record : records) {
-    char* const target = frame->payload_end();
-    record.location = {
-        .segment_number = static_cast<uint32_t>(frame->segment->number),
-        .offset = static_cast<uint32_t>(frame->offset + (target - frame->buffer.data()))};
-    std::memcpy(target, &record.header, kRecordHeaderBytes);
-    // Not memcpy: a Commit's key and value are empty views, whose pointers may be null.
-    char* const value =
-        std::copy(record.key.begin(), record.key.end(), target + kRecordHeaderBytes);
-    std::copy(record.value.begin(), record.value.end(), value);
-    frame->payload_bytes += static_cast<uint32_t>(record.bytes());
-  }
-  frame->record_count += static_cast<uint32_t>(records.size());
+  CopyInto(*frame, records);
   unflushed_bytes_ += payload_bytes;
   CountAppended(*frame->segment, record_bytes, purpose);
   const Lsn last_lsn = appended_lsn_.load(std::memory_order_relaxed) + records.size();
   appended_lsn_.store(last_lsn, std::memory_order_release);
   return last_lsn;
+}
+
+// Adds `records`, for which there is room, and sets their locations.
+void Log::CopyInto(Frame& frame, absl::Span<PendingRecord> records) {
+  for (PendingRecord& record : records) {
+    char* const target = frame.payload_end();
+    record.location = {
+        .segment_number = static_cast<uint32_t>(frame.segment->number),
+        .offset = static_cast<uint32_t>(frame.offset + (target - frame.buffer.data()))};
+    std::memcpy(target, &record.header, kRecordHeaderBytes);
+    // Not memcpy: a Commit's key and value are empty views, whose pointers may be null.
+    char* const value =
+        std::copy(record.key.begin(), record.key.end(), target + kRecordHeaderBytes);
+    std::copy(record.value.begin(), record.value.end(), value);
+    frame.payload_bytes += static_cast<uint32_t>(record.bytes());
+  }
+  frame.record_count += static_cast<uint32_t>(records.size());
 }
 
 void Log::CountAppended(Segment& segment, uint64_t record_bytes, AppendPurpose purpose) {
@@ -175,12 +182,12 @@ Log::Frame* Log::FrameFor(uint64_t payload_bytes, AppendPurpose purpose) {
   if (place != Place::kOpenFrame) {
     SealOpenFrame();
     if (place == Place::kNextSegment) UseNextSegment();
-    StartFrame(payload_bytes);
+    StartFrame(payload_bytes, appended_lsn_.load(std::memory_order_relaxed) + 1);
   }
   return open_frame_.get();
 }
 
-void Log::StartFrame(uint64_t payload_bytes) {
+void Log::StartFrame(uint64_t payload_bytes, Lsn first_lsn) {
   const uint64_t capacity =
       std::max<uint64_t>(options_.frame_bytes_target, FrameBytes(payload_bytes));
   if (capacity == options_.frame_bytes_target && !spare_frames_.empty()) {
@@ -192,9 +199,10 @@ void Log::StartFrame(uint64_t payload_bytes) {
   open_frame_->segment = append_segment_;
   open_frame_->offset = append_offset_;
   open_frame_->bytes_max = std::min(capacity, append_segment_->bytes - append_offset_);
-  open_frame_->first_lsn = appended_lsn_.load(std::memory_order_relaxed) + 1;
+  open_frame_->first_lsn = first_lsn;
   open_frame_->payload_bytes = 0;
   open_frame_->record_count = 0;
+  open_frame_->is_undecided = false;
 }
 
 void Log::SealOpenFrame() {
@@ -253,15 +261,18 @@ bool Log::ReadFromFrames(const Location& location, size_t count, char* destinati
                      [&](const std::unique_ptr<Frame>& frame) { return copy_from(*frame); });
 }
 
-bool Log::HasPreparedEnough() const {
+// Returns whether there are `count` segments beside the reserve.
+bool Log::HasPreparedEnough(size_t count) const {
   absl::MutexLock lock(&mutex_);
-  return prepared_.size() > options_.reserve_segments;
+  return prepared_.size() >= options_.reserve_segments + count;
 }
 
-absl::Status Log::PrepareSegment(Retry retry) {
+// Prepares one, unless there are `count`.
+absl::Status Log::PrepareSegment(Retry retry, size_t count) {
   absl::MutexLock prepare_lock(&prepare_mutex_);
   SLIP_RETURN_IF_ERROR(status());
-  if (HasPreparedEnough()) return absl::OkStatus();  // By another thread, while this one waited.
+  if (HasPreparedEnough(count))
+    return absl::OkStatus();  // By another thread, while this one waited.
   if (!no_space_.ok() && retry == Retry::kSometimes &&
       ++no_space_call_count_ % kCallsPerRetry != 0) {
     return no_space_;

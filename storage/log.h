@@ -7,8 +7,7 @@
 //
 //   EnsureRoom   may do I/O; holds no lock that a reader or an appender needs
 //   TryAppend    under the caller's stripe locks and mutex_: memory only
-//   Flush        one at a time under flush_mutex_; takes mutex_ only to pick up and to hand back
-//   frames
+//   Flush        one at a time under flush_mutex_; takes mutex_ to pick up and hand back frames
 #ifndef SLIPSTREAM_STORAGE_LOG_H_
 #define SLIPSTREAM_STORAGE_LOG_H_
 
@@ -32,41 +31,16 @@
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/frame.h"
+#include "storage/frame_plan.h"
 #include "storage/keydir_shard.h"
+#include "storage/log_bytes.h"
+#include "storage/log_options.h"
 #include "storage/log_read.h"
 #include "storage/log_segment.h"
-#include "storage/record.h"
+#include "storage/pending_record.h"
 #include "storage/segment.h"
 
 namespace slipstream::storage {
-
-struct LogOptions {
-  uint64_t node_id = 0;
-  uint64_t segment_bytes = 0;
-  uint32_t frame_bytes_target = 0;
-  uint64_t unflushed_bytes_max = 0;
-  uint32_t reserve_segments = 0;  // Prepared ones that ordinary appends leave alone.
-};
-
-// A record to append: its header with the checksum, and views of the rest, valid during the call.
-struct PendingRecord {
-  RecordHeader header;
-  absl::string_view key;
-  absl::string_view value;
-  Location location;  // Set by TryAppend.
-
-  size_t bytes() const { return kRecordHeaderBytes + key.size() + value.size(); }
-};
-
-struct LogStats {
-  uint64_t segment_count = 0;
-  uint64_t log_bytes = 0;
-  uint64_t frame_count = 0;
-  uint64_t sync_count = 0;
-  uint64_t appended_bytes = 0;  // Of Puts and Deletes in this life, copies by compaction left out.
-  uint64_t copied_bytes = 0;    // Of those.
-  absl::optional<IoPath> io_path;  // Of the newest segment; nullopt if there is none.
-};
 
 // Thread-safe.
 class Log {
@@ -91,6 +65,13 @@ class Log {
   // UNAVAILABLE (ENGINE_FAILED).
   absl::StatusOr<Lsn> TryAppend(absl::Span<PendingRecord> records,
                                 AppendPurpose purpose = AppendPurpose::kWrite)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The same for a transaction of any size whose Commit comes last: it takes as many new frames and
+  // segments as it needs, and is appended as a whole or not at all.
+  absl::Status EnsureRoomSpanning(absl::Span<const PendingRecord> records)
+      ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
+  absl::StatusOr<Lsn> TryAppendSpanning(absl::Span<PendingRecord> records)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Returns the `count` bytes (not 0) at `location`, which must lie in one appended record: from
@@ -151,6 +132,7 @@ class Log {
     Lsn first_lsn = 0;
     uint32_t payload_bytes = 0;
     uint32_t record_count = 0;
+    bool is_undecided = false;  // Filled by a transaction that goes on in the next one.
 
     uint64_t bytes() const { return FrameBytes(payload_bytes); }
     char* payload_end() { return buffer.data() + kFrameHeaderBytes + payload_bytes; }
@@ -166,7 +148,8 @@ class Log {
   void CountAppended(Segment& segment, uint64_t record_bytes, AppendPurpose purpose);
   Frame* FrameFor(uint64_t payload_bytes, AppendPurpose purpose)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void StartFrame(uint64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartFrame(uint64_t payload_bytes, Lsn first_lsn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void CopyInto(Frame& frame, absl::Span<PendingRecord> records);
   void NoteActivated(Segment& segment, const SegmentHeader& header)
       ABSL_LOCKS_EXCLUDED(segments_mutex_);
   void SealOpenFrame() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -174,8 +157,13 @@ class Log {
   bool ReadFromFrames(const Location& location, size_t count, char* destination) const
       ABSL_LOCKS_EXCLUDED(mutex_);
   enum class Retry { kNow, kSometimes };
-  absl::Status PrepareSegment(Retry retry) ABSL_LOCKS_EXCLUDED(prepare_mutex_, mutex_);
-  bool HasPreparedEnough() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status PrepareSegment(Retry retry, size_t count = 1)
+      ABSL_LOCKS_EXCLUDED(prepare_mutex_, mutex_);
+  bool HasPreparedEnough(size_t count = 1) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Appending more than a frame; log_spanning.cc.
+  FramePlan PlanSpanning(absl::Span<const PendingRecord> records) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Flushing; log_flush.cc.
   absl::Status FlushLocked(Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
@@ -208,6 +196,10 @@ class Log {
   uint64_t frame_number_ ABSL_GUARDED_BY(flush_mutex_);
   uint32_t header_crc32c_ ABSL_GUARDED_BY(flush_mutex_);
   Lsn written_lsn_ ABSL_GUARDED_BY(flush_mutex_);
+  // As of the last frame written that is not undecided: no more counts as durable, as a crash may
+  // take it back.
+  Lsn decided_lsn_ ABSL_GUARDED_BY(flush_mutex_);
+  uint64_t decided_position_ ABSL_GUARDED_BY(flush_mutex_);
   Lsn witnessed_lsn_ ABSL_GUARDED_BY(flush_mutex_);   // What the disk says was durable.
   Lsn maintained_lsn_ ABSL_GUARDED_BY(flush_mutex_);  // appended_lsn() at the last Maintain.
   bool unsynced_ ABSL_GUARDED_BY(flush_mutex_) = false;

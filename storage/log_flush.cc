@@ -89,6 +89,10 @@ absl::Status Log::WriteFrame(Frame& frame, Mode mode) {
   header_crc32c_ = header.header_crc32c;
   write_offset_ += frame.bytes();
   written_lsn_ += frame.record_count;
+  if (!frame.is_undecided) {
+    decided_lsn_ = written_lsn_;
+    decided_position_ = (write_segment_number_ << 32) | write_offset_;
+  }
   witnessed_lsn_ = header.durable_lsn;
   frame_count_.fetch_add(1, std::memory_order_relaxed);
   if (becomes_durable) {
@@ -142,8 +146,8 @@ absl::Status Log::SyncWritten() {
 void Log::NoteDurable() {
   sync_count_.fetch_add(1, std::memory_order_relaxed);
   unsynced_ = false;
-  durable_position_.store((write_segment_number_ << 32) | write_offset_, std::memory_order_release);
-  durable_lsn_.store(written_lsn_, std::memory_order_release);
+  durable_position_.store(decided_position_, std::memory_order_release);
+  durable_lsn_.store(decided_lsn_, std::memory_order_release);
 }
 
 absl::Status Log::WriteWitness() {

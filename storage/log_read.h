@@ -1,25 +1,14 @@
-// What a read of the log is made of: see Log::Read.
+// A read of the log that has begun: see Log::StartRead.
 #ifndef SLIPSTREAM_STORAGE_LOG_READ_H_
 #define SLIPSTREAM_STORAGE_LOG_READ_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 
-#include "absl/strings/string_view.h"
-#include "storage/aligned_buffer.h"
 #include "storage/file_system.h"
+#include "storage/log_bytes.h"
 
 namespace slipstream::storage {
-
-// Bytes of the log, in the pages that were read for them.
-struct LogBytes {
-  AlignedBuffer pages;
-  size_t start = 0;
-  size_t count = 0;
-
-  absl::string_view view() const { return pages.view().substr(start, count); }
-};
 
 // A read but for the reading of the file, if it takes that.
 struct StartedLogRead {

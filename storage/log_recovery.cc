@@ -14,6 +14,7 @@
 #include "storage/ceilings.h"
 #include "storage/segment.h"
 #include "storage/segment_scan.h"
+#include "storage/spanning_run.h"
 
 namespace slipstream::storage {
 namespace {
@@ -50,6 +51,8 @@ class Recovery {
     if (!found_.empty()) result_.tail.next_segment_number = found_.back().segment->number + 1;
     for (size_t index = 0; index < found_.size(); ++index) SLIP_RETURN_IF_ERROR(Read(index));
     PassGaps(kSegmentNumberMax + 1);
+    CutUnfinished();
+    SLIP_RETURN_IF_ERROR(status_);
     FinishTail();
     SLIP_RETURN_IF_ERROR(SyncLast());
     return std::move(result_);
@@ -179,6 +182,7 @@ class Recovery {
       return false;
     }
     NoteGap(found.segment->number, found.header->first_lsn);
+    run_.NoteUnread();
     next_lsn_ = link->last_lsn + 1;
     Segment& segment = *found.segment;
     segment.incarnation = link->incarnation;
@@ -198,16 +202,10 @@ class Recovery {
     const absl::string_view bytes = buffer.view();
     SLIP_ASSIGN_OR_RETURN(SegmentExpectation expectation, Expect(index, bytes));
     NoteGap(found.segment->number, expectation.first_lsn);
-    absl::Status status;
-    SegmentScan scan =
-        ScanSegment(bytes, expectation, [&](const RecordView& record, uint64_t offset) {
-          if (!status.ok()) return;
-          found.segment->record_bytes += record.bytes();
-          status =
-              on_record_(record, {.segment_number = static_cast<uint32_t>(found.segment->number),
-                                  .offset = static_cast<uint32_t>(offset)});
-        });
-    SLIP_RETURN_IF_ERROR(status);
+    SegmentScan scan = ScanSegment(
+        bytes, expectation, run_,
+        [this](const RecordView& record, const Location& location) { Apply(record, location); });
+    SLIP_RETURN_IF_ERROR(status_);
     next_lsn_ = scan.next_lsn;
     Describe(found, expectation.incarnation, scan);
     RecoveryReport& report = result_.report;
@@ -234,6 +232,57 @@ class Recovery {
       report.tail_cause = scan.torn_cause;
     }
     return absl::OkStatus();
+  }
+
+  void Apply(const RecordView& record, const Location& location) {
+    if (!status_.ok()) return;
+    FindSegment(location.segment_number)->segment->record_bytes += record.bytes();
+    status_ = on_record_(record, location);
+  }
+
+  std::vector<FoundSegment>::iterator FindSegment(uint64_t number) {
+    return std::lower_bound(
+        found_.begin(), found_.end(), number,
+        [](const FoundSegment& found, uint64_t wanted) { return found.segment->number < wanted; });
+  }
+
+  // If the log ends within a transaction, makes it end before that one.
+  void CutUnfinished() {
+    const absl::optional<FramePlace> start = run_.UnfinishedFrom();
+    // What the identity knows to be durable was so with all that was appended by then.
+    if (!start.has_value() || options_.durable_lsn >= start->first_lsn) {
+      run_.Commit(
+          [this](const RecordView& record, const Location& location) { Apply(record, location); });
+      return;
+    }
+    const auto first = FindSegment(start->segment_number);
+    while (found_.end() - first > 1) {
+      result_.abandoned_numbers.push_back(found_.back().segment->number);
+      found_.pop_back();
+    }
+    first->segment->end_offset = start->offset;
+    first->segment->last_lsn = start->first_lsn - 1;
+    next_lsn_ = start->first_lsn;
+    LogTail& tail = result_.tail;
+    tail.segment_number = start->segment_number;
+    tail.incarnation = first->segment->incarnation;
+    tail.end_offset = start->offset;
+    tail.frame_number = start->previous_frame_number;
+    tail.header_crc32c = start->previous_header_crc32c;
+    tail.goes_on = false;
+    RecoveryReport& report = result_.report;
+    report.record_count -= run_.record_count();
+    report.tail_cut = true;
+    report.tail_segment_number = start->segment_number;
+    report.tail_offset = start->offset;
+    report.tail_cause =
+        absl::StrFormat("segment %d offset %d: a transaction without its Commit, %d records of it",
+                        start->segment_number, start->offset, run_.record_count());
+    // What was damaged of it nobody was ever told of.
+    std::erase_if(report.damaged, [&start](const DamagedRange& range) {
+      return range.segment_number > start->segment_number ||
+             (range.first_lsn >= start->first_lsn && range.lost_count() != 0);
+    });
   }
 
   // Fills in what the log has to know of a segment that it did not write in this life.
@@ -303,6 +352,8 @@ class Recovery {
     for (; passed_gap_count_ < options_.gaps.size(); ++passed_gap_count_) {
       const SegmentGap& gap = options_.gaps[passed_gap_count_];
       if (gap.first_number >= number) return;
+      // What is dropped was durable whole, and so was what the segment before it ends within.
+      run_.NoteUnread();
       NoteGap(gap.first_number, gap.previous.last_lsn + 1);
       next_lsn_ = std::max(next_lsn_, gap.last_lsn + 1);
     }
@@ -330,6 +381,7 @@ class Recovery {
 
   // Reports what stood after `end_offset` in the last segment, as one record if nothing is known.
   void NoteCut(const FoundSegment& found, uint64_t end_offset) {
+    run_.NoteUnread();
     std::vector<DamagedRange>& damaged = result_.report.damaged;
     const bool noted = !damaged.empty() && damaged.back().lost_count() != 0 &&
                        damaged.back().segment_number == found.segment->number &&
@@ -397,6 +449,8 @@ class Recovery {
   const LogRecoveryOptions& options_;
   const OnRecord on_record_;
   std::vector<FoundSegment> found_;  // In use, ascending.
+  SpanningRun run_;
+  absl::Status status_;  // Of on_record_.
   Lsn next_lsn_ = 1;
   size_t passed_gap_count_ = 0;
   bool removed_any_ = false;

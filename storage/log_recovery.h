@@ -2,6 +2,7 @@
 //
 // Changes nothing on disk except that segments which no record ever reached, and those that
 // compaction dropped, are removed, so that a crash within it makes no difference to the next run.
+// A transaction that the log ends within is cut off.
 // The rules: docs/storage_format.md.
 #ifndef SLIPSTREAM_STORAGE_LOG_RECOVERY_H_
 #define SLIPSTREAM_STORAGE_LOG_RECOVERY_H_
@@ -51,6 +52,9 @@ struct LogRecovery {
   LogTail tail;
   uint64_t node_id = 0;   // As given, or as found.
   RecoveryReport report;  // What concerns the log: counts, damage, tail.
+  // Segments behind the tail, all of a transaction that was cut off: to be removed, each durably
+  // before the next, once the identity says how far the log was durable, and before it goes on.
+  std::vector<uint64_t> abandoned_numbers;  // Descending.
 };
 
 // Reads the segments `numbers` (ascending) of `directory`; calls `on_record` for each record that

@@ -35,11 +35,20 @@ absl::Status ValidateLimits(const Limits& limits) {
                                    {.min = 1, .max = kBatchOperationsCeiling}));
   // The largest single write is a batch too.
   const uint64_t batch_bytes_min = uint64_t{limits.key_bytes_max} + limits.value_bytes_max;
-  return CheckBounds("batch_bytes_max", limits.batch_bytes_max,
-                     {.min = batch_bytes_min, .max = kBatchBytesCeiling});
+  SLIP_RETURN_IF_ERROR(CheckBounds("batch_bytes_max", limits.batch_bytes_max,
+                                   {.min = batch_bytes_min, .max = kBatchBytesCeiling}));
+  SLIP_RETURN_IF_ERROR(
+      CheckBounds("transaction_operations_max", limits.transaction_operations_max,
+                  {.min = limits.batch_operations_max, .max = kTransactionOperationsCeiling}));
+  return CheckBounds("transaction_bytes_max", limits.transaction_bytes_max,
+                     {.min = limits.batch_bytes_max, .max = kTransactionBytesCeiling});
 }
 
 }  // namespace
+
+uint64_t OneFrameBytesMax(const Limits& limits) {
+  return (uint64_t{limits.batch_operations_max} + 1) * kRecordHeaderBytes + limits.batch_bytes_max;
+}
 
 absl::Status ValidateOptions(const Options& options) {
   SLIP_RETURN_IF_ERROR(ValidateLimits(options.limits));
@@ -47,9 +56,7 @@ absl::Status ValidateOptions(const Options& options) {
                                    {.min = kFrameBytesTargetMin, .max = kFrameBytesTargetMax}));
   SLIP_RETURN_IF_ERROR(CheckPages("frame_bytes_target", options.frame_bytes_target));
   // A segment holds its header page and the largest Write: a record each, and the Commit.
-  const uint64_t payload_bytes_max =
-      (uint64_t{options.limits.batch_operations_max} + 1) * kRecordHeaderBytes +
-      options.limits.batch_bytes_max;
+  const uint64_t payload_bytes_max = OneFrameBytesMax(options.limits);
   SLIP_RETURN_IF_ERROR(
       CheckBounds("segment_bytes", options.segment_bytes,
                   {.min = kPageBytes + FrameBytes(payload_bytes_max), .max = kSegmentBytesMax}));

@@ -13,8 +13,12 @@ namespace slipstream::storage {
 struct Limits {
   uint32_t key_bytes_max = 4096;         // A key has 1 to key_bytes_max bytes.
   uint32_t value_bytes_max = 1 << 20;    // Up to kValueBytesCeiling.
-  uint32_t batch_operations_max = 1000;  // Mutations in one Write.
-  uint32_t batch_bytes_max = 4 << 20;    // Key and value bytes in one Write.
+  uint32_t batch_operations_max = 1000;  // Mutations in one Write, preconditions in one Transact.
+  uint32_t batch_bytes_max = 4 << 20;    // Key and value bytes in one Write, of preconditions too.
+  // Mutations in one Transact, and their key and value bytes: not less than of a batch. Such a
+  // transaction is in memory twice until it is written, and readers wait while it is copied.
+  uint32_t transaction_operations_max = 100'000;
+  uint32_t transaction_bytes_max = 64 << 20;
 };
 
 // When an acknowledged write is on disk.
@@ -75,6 +79,10 @@ struct Options {
   // Memory for values that were read; 0: none are kept. Values beyond a 512th of it never are.
   uint64_t value_cache_bytes = 64 << 20;
 };
+
+// Returns the largest payload of a batch, a record for each mutation and the Commit: what one frame
+// always holds. A larger transaction takes several.
+uint64_t OneFrameBytesMax(const Limits& limits);
 
 // INVALID_ARGUMENT naming the first option that is out of range, its value and its bounds.
 absl::Status ValidateOptions(const Options& options);

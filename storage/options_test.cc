@@ -43,6 +43,21 @@ TEST(OptionsTest, BoundsOfLimits) {
               Refused("batch_operations_max"));
 }
 
+TEST(OptionsTest, ATransactionIsNotBoundedBelowABatch) {
+  EXPECT_OK(Validate([](Options& o) {
+    o.limits.transaction_operations_max = o.limits.batch_operations_max;
+    o.limits.transaction_bytes_max = o.limits.batch_bytes_max;
+  }));
+  EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_operations_max = 999; }),
+              Refused("transaction_operations_max is 999, not 1000 to 1000000"));
+  EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_operations_max = 1'000'001; }),
+              Refused("transaction_operations_max"));
+  EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_bytes_max = (4 << 20) - 1; }),
+              Refused("transaction_bytes_max"));
+  EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_bytes_max = (1 << 30) + 1; }),
+              Refused("transaction_bytes_max"));
+}
+
 TEST(OptionsTest, SegmentHoldsTheLargestWrite) {
   // 4 MiB of keys and values, 1,001 record headers of 80 bytes, a frame header, whole pages.
   constexpr uint64_t kSmallest = 4096 + 4276224;

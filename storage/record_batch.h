@@ -28,6 +28,7 @@ struct RecordBatch {
   absl::InlinedVector<base::KeyId, 2> key_ids;
   StripeMask stripes = 0;
   uint64_t payload_bytes = 0;
+  bool spans_frames = false;  // One may be too small for it.
   // What the values of `records` point into where compressed; a list, as its elements stay put.
   std::list<std::string> compressed;
 

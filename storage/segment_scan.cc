@@ -13,8 +13,6 @@
 namespace slipstream::storage {
 namespace {
 
-using OnRecord = absl::FunctionRef<void(const RecordView& record, uint64_t offset)>;
-
 // A frame that passed all its own checks and stands where it must.
 struct WholeFrame {
   FrameHeader header;
@@ -30,10 +28,12 @@ struct Evidence {
 
 class Scanner {
  public:
-  Scanner(absl::string_view bytes, const SegmentExpectation& expectation, OnRecord on_record)
+  Scanner(absl::string_view bytes, const SegmentExpectation& expectation, SpanningRun& run,
+          SpanningRun::OnRecord on_record)
       : bytes_(bytes.substr(
             0, expectation.end.has_value() ? expectation.end->offset : absl::string_view::npos)),
         expectation_(expectation),
+        run_(run),
         on_record_(on_record),
         chain_(expectation.header_crc32c) {
     scan_.end_offset = kPageBytes;
@@ -102,7 +102,7 @@ class Scanner {
   }
 
   void Accept(WholeFrame frame) {
-    Deliver(std::move(frame.records));
+    Deliver(std::move(frame.records), frame.header.record_count);
     scan_.end_offset += FrameBytes(frame.header.payload_bytes);
     scan_.next_lsn += frame.header.record_count;
     scan_.frame_number = frame.header.frame_number;
@@ -113,11 +113,28 @@ class Scanner {
     chain_ = frame.header.header_crc32c;
   }
 
-  void Deliver(std::vector<PlacedRecord> records) {
+  // Passes on the records of the frame at the scan's position, which has `record_count`.
+  void Deliver(std::vector<PlacedRecord> records, uint32_t record_count) {
+    const SpanningPart part = SpanningPartOf(records, record_count);
+    if (part.open_tx_id != 0) {
+      run_.Hold(part.open_tx_id, Place(), records, on_record_);
+      return;
+    }
+    run_.Commit(on_record_);
     const uint64_t payload_offset = scan_.end_offset + kFrameHeaderBytes;
     for (const PlacedRecord& placed : CommittedRecords(std::move(records))) {
-      on_record_(placed.record, payload_offset + placed.payload_offset);
+      on_record_(placed.record,
+                 {.segment_number = static_cast<uint32_t>(expectation_.segment_number),
+                  .offset = static_cast<uint32_t>(payload_offset + placed.payload_offset)});
     }
+  }
+
+  FramePlace Place() const {
+    return {.segment_number = expectation_.segment_number,
+            .offset = scan_.end_offset,
+            .previous_frame_number = scan_.frame_number,
+            .previous_header_crc32c = scan_.header_crc32c,
+            .first_lsn = scan_.next_lsn};
   }
 
   // Looks for what says that the bad frame at the scan's position was durable once.
@@ -157,10 +174,11 @@ class Scanner {
           SalvageRecords(rest().substr(kFrameHeaderBytes, bad->payload_bytes), bad->record_count);
       range.salvaged_count = saved.size();
       scan_.record_count += saved.size();
-      Deliver(std::move(saved));
+      if (!saved.empty()) Deliver(std::move(saved), bad->record_count);
       range.last_lsn = std::max(range.last_lsn, bad->first_lsn + bad->record_count - 1);
     }
     if (expectation_.end.has_value()) range.last_lsn = expectation_.end->last_lsn;
+    run_.NoteUnread();
     range.end_offset = bytes_.size();
     if (evidence.resume.has_value()) {
       range.last_lsn = evidence.resume->first_lsn - 1;
@@ -177,7 +195,8 @@ class Scanner {
 
   const absl::string_view bytes_;  // Up to the known end.
   const SegmentExpectation& expectation_;
-  const OnRecord on_record_;
+  SpanningRun& run_;
+  const SpanningRun::OnRecord on_record_;
   absl::optional<uint32_t> chain_;  // What the next frame must name as the header before it.
   SegmentScan scan_;
 };
@@ -185,8 +204,8 @@ class Scanner {
 }  // namespace
 
 SegmentScan ScanSegment(absl::string_view bytes, const SegmentExpectation& expectation,
-                        OnRecord on_record) {
-  return Scanner(bytes, expectation, on_record).Run();
+                        SpanningRun& run, SpanningRun::OnRecord on_record) {
+  return Scanner(bytes, expectation, run, on_record).Run();
 }
 
 absl::optional<FrameHeader> FindFrameHeader(absl::string_view bytes, uint64_t segment_number,

@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "storage/entry.h"
 #include "storage/frame.h"
 #include "storage/recovery_report.h"
+#include "storage/spanning_run.h"
 
 namespace slipstream::storage {
 
@@ -49,11 +49,10 @@ struct SegmentScan {
 };
 
 // Scans the whole file `bytes` (a multiple of kPageBytes, header page included). Calls `on_record`
-// for each record that applies, in log order, with its offset in the file; the views point into
-// `bytes`.
-SegmentScan ScanSegment(
-    absl::string_view bytes, const SegmentExpectation& expectation,
-    absl::FunctionRef<void(const RecordView& record, uint64_t offset)> on_record);
+// for each record that is known to apply, in log order; the views last as long as that call. `run`
+// is the transaction that the segments before left open, and is what this one leaves open.
+SegmentScan ScanSegment(absl::string_view bytes, const SegmentExpectation& expectation,
+                        SpanningRun& run, SpanningRun::OnRecord on_record);
 
 // Returns the first frame header of segment `segment_number` with a valid checksum at `offset` or a
 // page after it; nullopt if there is none. `incarnation` 0 stands for any.

@@ -11,8 +11,10 @@
 #include "gtest/gtest.h"
 #include "storage/entry.h"
 #include "storage/frame.h"
+#include "storage/keydir_shard.h"
 #include "storage/record.h"
 #include "storage/recovery_report.h"
+#include "storage/spanning_run.h"
 
 namespace slipstream::storage {
 namespace {
@@ -27,11 +29,20 @@ constexpr uint64_t kPageCount = 8;
 // Writes frames of one page into a segment of eight.
 class Builder {
  public:
-  // Appends a frame with `keys`, which says that LSNs up to `durable_lsn` were durable.
-  Builder& Add(const std::vector<std::string>& keys, Lsn durable_lsn) {
+  // Appends a frame with `keys`, which says that LSNs up to `durable_lsn` were durable. Keys
+  // that start with "t" are of transaction 9; "commit" is its Commit, of `committed_count`.
+  Builder& Add(const std::vector<std::string>& keys, Lsn durable_lsn,
+               uint64_t committed_count = 0) {
     std::string payload;
     for (const std::string& key : keys) {
+      if (key == "commit") {
+        RecordHeader commit{.type = RecordType::kCommit, .tx_id = 9, .sequence = committed_count};
+        commit.crc32c = RecordCrc(commit, "", "");
+        payload.append(reinterpret_cast<const char*>(&commit), sizeof(commit));
+        continue;
+      }
       RecordHeader header{.type = RecordType::kPut,
+                          .tx_id = key[0] == 't' ? uint64_t{9} : 0,
                           .hlc = 1,
                           .sequence = 1,
                           .key_bytes = static_cast<uint32_t>(key.size())};
@@ -87,14 +98,16 @@ SegmentExpectation Expectation() {
 
 struct Outcome {
   SegmentScan scan;
+  SpanningRun run;
   std::vector<std::string> keys;
 };
 
 Outcome Scan(const Builder& builder, const SegmentExpectation& expectation) {
   Outcome outcome;
-  outcome.scan = ScanSegment(
-      builder.bytes(), expectation,
-      [&outcome](const RecordView& record, uint64_t) { outcome.keys.emplace_back(record.key); });
+  outcome.scan = ScanSegment(builder.bytes(), expectation, outcome.run,
+                             [&outcome](const RecordView& record, const Location&) {
+                               outcome.keys.emplace_back(record.key);
+                             });
   return outcome;
 }
 
@@ -109,6 +122,57 @@ TEST(SegmentScanTest, EndsWhereOnlyZerosFollow) {
   EXPECT_EQ(outcome.scan.frame_count, 3u);
   EXPECT_EQ(outcome.scan.record_count, 3u);
   EXPECT_EQ(outcome.scan.witnessed_lsn, 3u);
+}
+
+TEST(SegmentScanTest, ASpanningTransactionWaitsForItsCommit) {
+  Builder builder;
+  builder.Add({"a"}, 0).Add({"t1", "t2"}, 1).Add({"t3"}, 1);
+  const Outcome open = Scan(builder, Expectation());
+  EXPECT_THAT(open.keys, ElementsAre("a"));
+  ASSERT_TRUE(open.run.UnfinishedFrom().has_value());
+  EXPECT_EQ(open.run.UnfinishedFrom()->offset, 2 * kPageBytes);
+  EXPECT_EQ(open.run.UnfinishedFrom()->first_lsn, 2u);
+  EXPECT_EQ(open.run.UnfinishedFrom()->previous_frame_number, 1u);
+  EXPECT_EQ(open.run.record_count(), 3u);
+  builder.Add({"t4", "commit", "b"}, 1, 4);
+  const Outcome committed = Scan(builder, Expectation());
+  EXPECT_THAT(committed.keys, ElementsAre("a", "t1", "t2", "t3", "t4", "b"));
+  EXPECT_FALSE(committed.run.UnfinishedFrom().has_value());
+}
+
+TEST(SegmentScanTest, ASpanningTransactionBeforeATornFrameIsUnfinished) {
+  const Outcome outcome = Scan(
+      Builder().Add({"a"}, 0).Add({"t1"}, 1).Add({"t2", "commit"}, 1, 2).Erase(3).Add({"b"}, 1),
+      Expectation());
+  EXPECT_THAT(outcome.keys, ElementsAre("a"));
+  EXPECT_TRUE(outcome.run.UnfinishedFrom().has_value());
+}
+
+TEST(SegmentScanTest, ASpanningTransactionThatAnythingDurableFollowsWasCommitted) {
+  // Its Commit is damaged: the frame after it says that it was durable.
+  const Outcome outcome = Scan(
+      Builder().Add({"t1"}, 0).Add({"t2", "commit"}, 0, 2).Add({"b"}, 3).Break(2), Expectation());
+  EXPECT_THAT(outcome.keys, ElementsAre("t1", "b"));
+  ASSERT_EQ(outcome.scan.damaged.size(), 1u);
+  EXPECT_FALSE(outcome.run.UnfinishedFrom().has_value());
+}
+
+TEST(SegmentScanTest, ASpanningTransactionWhoseEndWasDurableAndIsDamagedWasCommitted) {
+  SegmentExpectation expectation = Expectation();
+  expectation.durable_lsn = 3;
+  const Outcome outcome =
+      Scan(Builder().Add({"t1"}, 0).Add({"t2", "commit"}, 0, 2).Break(2), expectation);
+  ASSERT_EQ(outcome.scan.damaged.size(), 1u);
+  EXPECT_EQ(outcome.run.record_count(), 1u);
+  EXPECT_FALSE(outcome.run.UnfinishedFrom().has_value());
+}
+
+TEST(SegmentScanTest, ASpanningTransactionThatGoesOnBehindDamageIsNotDecidedByIt) {
+  const Outcome outcome =
+      Scan(Builder().Add({"t1"}, 0).Add({"t2"}, 0).Add({"t3"}, 2).Break(2), Expectation());
+  EXPECT_THAT(outcome.keys, IsEmpty());
+  ASSERT_TRUE(outcome.run.UnfinishedFrom().has_value());
+  EXPECT_EQ(outcome.run.UnfinishedFrom()->first_lsn, 1u);
 }
 
 TEST(SegmentScanTest, EmptySegmentIsClean) {

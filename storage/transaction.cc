@@ -11,7 +11,8 @@
 namespace slipstream::storage {
 namespace {
 
-absl::Status TooLarge(size_t size, absl::string_view what, size_t size_max) {
+absl::Status CheckSize(size_t size, absl::string_view what, size_t size_max) {
+  if (size <= size_max) return absl::OkStatus();
   return base::WithReason(
       absl::ResourceExhaustedError(
           absl::StrFormat("the transaction would have %d %s, more than %d", size, what, size_max)),
@@ -32,13 +33,18 @@ Transaction Transaction::Begin(Engine* engine, absl::Time now) { return Transact
 absl::StatusOr<ReadResult> Transaction::Get(absl::string_view key) {
   SLIP_RETURN_IF_ERROR(CheckOpen());
   if (const auto write = writes_.find(key); write != writes_.end()) {
-    ReadResult own;
-    own.found = write->second.kind == Mutation::Kind::kPut;
-    own.value = write->second.value;
-    return own;
+    const Write& own = write->second;
+    if (own.kind == Mutation::Kind::kDelete || IsExpired(own.expires_at_ms, begin_time_)) {
+      return ReadResult{};
+    }
+    return ReadResult{.found = true, .value = own.value, .expires_at_ms = own.expires_at_ms};
   }
   const bool is_new = reads_.find(key) == reads_.end();
-  if (is_new) SLIP_RETURN_IF_ERROR(CheckRoom(1, key.size()));
+  if (is_new) {
+    SLIP_RETURN_IF_ERROR(CheckSize(reads_.size() + 1, "keys read", limits_.batch_operations_max));
+    SLIP_RETURN_IF_ERROR(
+        CheckSize(read_bytes_ + key.size(), "bytes of keys read", limits_.batch_bytes_max));
+  }
   SLIP_ASSIGN_OR_RETURN(ReadResult read, engine_->Get(key, begin_time_));
   SLIP_RETURN_IF_ERROR(NoteRead(key, read));
   // Asked after the read: whatever was applied and shows in it is counted by now.
@@ -57,7 +63,7 @@ absl::Status Transaction::NoteRead(absl::string_view key, const ReadResult& read
   if (read.found) noted.version = read.version;
   const auto [it, inserted] = reads_.try_emplace(std::string(key), noted);
   if (inserted) {
-    byte_count_ += key.size();
+    read_bytes_ += key.size();
     return absl::OkStatus();
   }
   if (it->second == noted) return absl::OkStatus();
@@ -70,18 +76,21 @@ absl::Status Transaction::CheckReads() {
   return status;
 }
 
-absl::Status Transaction::Put(absl::string_view key, absl::string_view value) {
+absl::Status Transaction::Put(absl::string_view key, absl::string_view value,
+                              uint64_t expires_at_ms) {
   if (value.size() > limits_.value_bytes_max) {
     return base::WithReason(
         absl::InvalidArgumentError(absl::StrFormat("value of %d bytes, more than %d", value.size(),
                                                    limits_.value_bytes_max)),
         base::kReasonValueSize);
   }
-  return Buffer(key, {.kind = Mutation::Kind::kPut, .value = std::string(value)});
+  return Buffer(
+      key,
+      {.kind = Mutation::Kind::kPut, .value = std::string(value), .expires_at_ms = expires_at_ms});
 }
 
 absl::Status Transaction::Delete(absl::string_view key) {
-  return Buffer(key, {.kind = Mutation::Kind::kDelete, .value = {}});
+  return Buffer(key, {.kind = Mutation::Kind::kDelete, .value = {}, .expires_at_ms = 0});
 }
 
 absl::Status Transaction::Buffer(absl::string_view key, Write write) {
@@ -92,19 +101,20 @@ absl::Status Transaction::Buffer(absl::string_view key, Write write) {
                             base::kReasonKeySize);
   }
   const auto earlier = writes_.find(key);
-  if (earlier == writes_.end()) {
-    const size_t bytes = key.size() + write.value.size();
-    SLIP_RETURN_IF_ERROR(CheckRoom(1, bytes));
-    byte_count_ += bytes;
+  const bool is_new = earlier == writes_.end();
+  size_t bytes_after = written_bytes_ + write.value.size();
+  bytes_after += is_new ? key.size() : 0;
+  bytes_after -= is_new ? 0 : earlier->second.value.size();
+  SLIP_RETURN_IF_ERROR(CheckSize(writes_.size() + (is_new ? 1 : 0), "keys written",
+                                 limits_.transaction_operations_max));
+  SLIP_RETURN_IF_ERROR(
+      CheckSize(bytes_after, "bytes of keys and values written", limits_.transaction_bytes_max));
+  written_bytes_ = bytes_after;
+  if (is_new) {
     writes_.emplace(std::string(key), std::move(write));
-    return absl::OkStatus();
+  } else {
+    earlier->second = std::move(write);
   }
-  const size_t earlier_bytes = earlier->second.value.size();
-  if (write.value.size() > earlier_bytes) {
-    SLIP_RETURN_IF_ERROR(CheckRoom(0, write.value.size() - earlier_bytes));
-  }
-  byte_count_ += write.value.size() - earlier_bytes;
-  earlier->second = std::move(write);
   return absl::OkStatus();
 }
 
@@ -120,7 +130,10 @@ absl::StatusOr<WriteResult> Transaction::CommitWith(TransactFunction transact) {
   std::vector<Mutation> mutations;
   mutations.reserve(writes_.size());
   for (const auto& [key, write] : writes_) {
-    mutations.push_back({.kind = write.kind, .key = key, .value = write.value});
+    mutations.push_back({.kind = write.kind,
+                         .key = key,
+                         .value = write.value,
+                         .expires_at_ms = write.expires_at_ms});
   }
   absl::StatusOr<WriteResult> result = transact(PreconditionsOfReads(), mutations);
   Rollback();  // Of what is in memory; what was committed stands.
@@ -131,24 +144,13 @@ void Transaction::Rollback() {
   open_ = false;
   reads_.clear();
   writes_.clear();
-  byte_count_ = 0;
+  read_bytes_ = 0;
+  written_bytes_ = 0;
 }
 
 absl::Status Transaction::CheckOpen() const {
   if (open_) return absl::OkStatus();
   return absl::FailedPreconditionError("the transaction is over; begin another one");
-}
-
-absl::Status Transaction::CheckRoom(size_t operations, size_t bytes) const {
-  const size_t operations_after = operation_count() + operations;
-  if (operations_after > limits_.batch_operations_max) {
-    return TooLarge(operations_after, "keys read and keys written", limits_.batch_operations_max);
-  }
-  const size_t bytes_after = byte_count_ + bytes;
-  if (bytes_after > limits_.batch_bytes_max) {
-    return TooLarge(bytes_after, "bytes of keys and values", limits_.batch_bytes_max);
-  }
-  return absl::OkStatus();
 }
 
 absl::Status Transaction::Conflict(absl::string_view key, absl::string_view what) {

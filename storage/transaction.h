@@ -22,8 +22,8 @@
 // checks that all reads before it are still current: all that a transaction has read was there at
 // one moment, always, and a client may trust what it computes from it.
 //
-// It is all in memory, bounded by the limits of one batch (storage::Limits), and leaves nothing in
-// the log until it commits.
+// It is all in memory, bounded by storage::Limits: what it reads as one batch, what it writes as
+// one transaction. It leaves nothing in the log until it commits.
 #ifndef SLIPSTREAM_STORAGE_TRANSACTION_H_
 #define SLIPSTREAM_STORAGE_TRANSACTION_H_
 
@@ -58,13 +58,13 @@ class Transaction {
   // `engine` must outlive the transaction. Reads hide what has expired by `now`.
   static Transaction Begin(Engine* engine, absl::Time now);
 
-  // Returns the own write of `key`, with no version yet, or else what the snapshot holds. Errors
-  // also as Engine::Get, without effect.
+  // Returns the own write of `key`, with no version yet, or else what the snapshot holds; both as
+  // of Begin, where expiry goes. Errors also as Engine::Get, without effect.
   absl::StatusOr<ReadResult> Get(absl::string_view key);
 
-  // Buffers a write; the last one of a key counts. INVALID_ARGUMENT (KEY_SIZE, VALUE_SIZE) without
-  // effect.
-  absl::Status Put(absl::string_view key, absl::string_view value);
+  // Buffers a write; the last one of a key counts, its expiry too: Unix milliseconds, 0: never.
+  // INVALID_ARGUMENT (KEY_SIZE, VALUE_SIZE) without effect.
+  absl::Status Put(absl::string_view key, absl::string_view value, uint64_t expires_at_ms = 0);
   absl::Status Delete(absl::string_view key);
 
   // Makes all writes durable and visible together, in key order in the result, if everything that
@@ -80,10 +80,9 @@ class Transaction {
   // Forgets everything. May be called when it is over.
   void Rollback();
 
-  // What counts against Limits::batch_operations_max and batch_bytes_max: distinct keys read and
-  // keys written; their bytes, and those of the values written.
+  // Distinct keys read, and keys written; their bytes, and those of the values written.
   size_t operation_count() const { return reads_.size() + writes_.size(); }
-  size_t byte_count() const { return byte_count_; }
+  size_t byte_count() const { return read_bytes_ + written_bytes_; }
 
  private:
   struct Read {
@@ -94,13 +93,12 @@ class Transaction {
   struct Write {
     Mutation::Kind kind = Mutation::Kind::kPut;
     std::string value;
+    uint64_t expires_at_ms = 0;
   };
 
   Transaction(Engine* engine, absl::Time now);
 
   absl::Status CheckOpen() const;
-  // RESOURCE_EXHAUSTED unless so much more fits.
-  absl::Status CheckRoom(size_t operations, size_t bytes) const;
   absl::Status Buffer(absl::string_view key, Write write);
   absl::Status NoteRead(absl::string_view key, const ReadResult& read);
   // Makes sure that all reads are of one moment.
@@ -118,7 +116,8 @@ class Transaction {
   // Ordered, so that nothing depends on the order of a hash.
   std::map<std::string, Read, std::less<>> reads_;
   std::map<std::string, Write, std::less<>> writes_;
-  size_t byte_count_ = 0;
+  size_t read_bytes_ = 0;     // Of keys.
+  size_t written_bytes_ = 0;  // Of keys and values.
 };
 
 }  // namespace slipstream::storage

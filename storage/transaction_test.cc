@@ -81,6 +81,11 @@ void ExpectConflict(const absl::Status& status, absl::string_view key) {
   EXPECT_EQ(base::ReasonOf(status), base::kReasonTransactionConflict);
 }
 
+void ExpectTooLarge(const absl::Status& status, absl::string_view what) {
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr(what)));
+  EXPECT_EQ(base::ReasonOf(status), base::kReasonTransactionSize);
+}
+
 void ExpectOver(Transaction& transaction) {
   EXPECT_THAT(transaction.Get("key"), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(transaction.Put("key", ""), StatusIs(absl::StatusCode::kFailedPrecondition));
@@ -103,6 +108,28 @@ TEST_F(TransactionTest, CommitsWhatItReadAndWrote) {
   EXPECT_EQ(Value("from"), "7");
   EXPECT_EQ(Value("to"), "4");
   ExpectOver(transaction);
+}
+
+TEST_F(TransactionTest, APutExpiresAndTheLastOneOfAKeyCounts) {
+  const auto noon_ms = static_cast<uint64_t>(absl::ToUnixMillis(Noon()));
+  Transaction transaction = Begin();
+  ASSERT_OK(transaction.Put("later", "1", noon_ms + 1));
+  ASSERT_OK(transaction.Put("over", "2", noon_ms));
+  ASSERT_OK(transaction.Put("kept", "3", noon_ms + 1));
+  ASSERT_OK(transaction.Put("kept", "4"));
+  // As of Begin, like all that it reads.
+  ASSERT_OK_AND_ASSIGN(const ReadResult own, transaction.Get("later"));
+  EXPECT_EQ(own.value, "1");
+  EXPECT_EQ(own.expires_at_ms, noon_ms + 1);
+  ASSERT_OK_AND_ASSIGN(const ReadResult over, transaction.Get("over"));
+  EXPECT_FALSE(over.found);
+  EXPECT_EQ(over.value, "");
+  EXPECT_EQ(transaction.Get("kept")->expires_at_ms, 0u);
+  ASSERT_OK(transaction.Commit(Noon()));
+  EXPECT_EQ(engine_->Get("later", Noon())->expires_at_ms, noon_ms + 1);
+  EXPECT_FALSE(engine_->Get("later", Noon() + absl::Milliseconds(1))->found);
+  EXPECT_EQ(Value("over"), "absent");
+  EXPECT_TRUE(engine_->Get("kept", absl::InfiniteFuture())->found);
 }
 
 TEST_F(TransactionTest, SeesItsOwnWritesAndNobodyElseDoes) {
@@ -258,20 +285,19 @@ TEST_F(TransactionTest, WhatWasReadAndExpiredMeanwhileConflicts) {
 }
 
 TEST_F(TransactionTest, OperationsAreBounded) {
-  const size_t operations_max = SmallOptions().limits.batch_operations_max;
+  const Limits limits = SmallOptions().limits;
   Transaction transaction = Begin();
-  for (size_t i = 0; i < operations_max / 2; ++i) {
+  for (size_t i = 0; i < limits.batch_operations_max; ++i) {
     EXPECT_EQ(Value(transaction.Get(absl::StrCat("key", i))), "absent");
+  }
+  for (size_t i = 0; i < limits.transaction_operations_max; ++i) {
     ASSERT_OK(transaction.Put(absl::StrCat("key", i), ""));
   }
-  EXPECT_EQ(transaction.operation_count(), operations_max);
-  for (const absl::Status& status :
-       {transaction.Put("one more", ""), transaction.Delete("one more"),
-        transaction.Get("one more").status()}) {
-    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
-                                 HasSubstr(absl::StrCat(operations_max + 1))));
-    EXPECT_EQ(base::ReasonOf(status), base::kReasonTransactionSize);
-  }
+  EXPECT_EQ(transaction.operation_count(),
+            limits.batch_operations_max + limits.transaction_operations_max);
+  ExpectTooLarge(transaction.Put("one more", ""), "101 keys written, more than 100");
+  ExpectTooLarge(transaction.Delete("one more"), "101 keys written, more than 100");
+  ExpectTooLarge(transaction.Get("one more").status(), "9 keys read, more than 8");
   // What is there already costs no more, and the refusals had no effect.
   EXPECT_OK(transaction.Put("key0", "v"));
   EXPECT_OK(transaction.Get("key0"));
@@ -280,20 +306,26 @@ TEST_F(TransactionTest, OperationsAreBounded) {
 
 TEST_F(TransactionTest, BytesAreBounded) {
   const Limits limits = SmallOptions().limits;
-  const std::string half(limits.batch_bytes_max / 2 - 1, 'v');
+  const std::string value(limits.value_bytes_max - 1, 'v');
   Transaction transaction = Begin();
-  ASSERT_OK(transaction.Put("a", half));
-  ASSERT_OK(transaction.Put("b", half));
-  EXPECT_EQ(transaction.byte_count(), limits.batch_bytes_max);
-  for (const absl::Status& status : {transaction.Put("a", half + "v"), transaction.Put("c", ""),
-                                     transaction.Get("c").status()}) {
-    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2049 bytes")));
-    EXPECT_EQ(base::ReasonOf(status), base::kReasonTransactionSize);
-  }
+  for (char key = 'a'; key <= 'p'; ++key) ASSERT_OK(transaction.Put(std::string(1, key), value));
+  EXPECT_EQ(transaction.byte_count(), limits.transaction_bytes_max);
+  ExpectTooLarge(transaction.Put("a", value + "v"), "16385 bytes of keys and values written");
   ASSERT_OK(transaction.Put("a", ""));
-  EXPECT_OK(transaction.Put("b", half + "v"));
+  EXPECT_OK(transaction.Put("b", value + "v"));
   EXPECT_OK(transaction.Commit(Noon()));
   EXPECT_EQ(Value("a"), "");
+  EXPECT_EQ(Value("b"), value + "v");
+}
+
+TEST_F(TransactionTest, BytesOfKeysReadAreBounded) {
+  Transaction transaction = Begin();
+  const std::string key(1000, 'k');
+  ASSERT_OK(transaction.Get(key + "1"));
+  ASSERT_OK(transaction.Get(key + "2"));
+  ExpectTooLarge(transaction.Get(key + "3").status(), "3003 bytes of keys read, more than 2048");
+  EXPECT_OK(transaction.Get(key + "1"));
+  EXPECT_OK(transaction.Commit(Noon()));
 }
 
 TEST_F(TransactionTest, RefusedKeysAndValuesHaveNoEffect) {

@@ -218,5 +218,51 @@ TEST_F(TransactionThreadsTest, NoneSeesHalfOfABatchEvenBeforeItCommits) {
   peer.join();
 }
 
+// The same of transactions that take several frames and segments, while these are flushed and
+// compacted.
+TEST_F(TransactionThreadsTest, NoneSeesHalfOfALargeOne) {
+  options_ = SmallOptions();
+  options_.compression = Compression::kNone;
+  Open();
+  constexpr int kLargeCount = 60;  // Of each writer.
+  constexpr int kLargeKeyCount = 12;
+  std::vector<std::thread> writers;
+  for (int thread = 0; thread < 2; ++thread) {
+    writers.emplace_back([&, thread] {
+      for (int i = 0; i < kLargeCount; ++i) {
+        const std::string value = absl::StrCat(thread, ".", i, std::string(900, '.'));
+        Transaction transaction = Transaction::Begin(engine_.get(), Noon());
+        for (int key = 0; key < kLargeKeyCount; ++key) {
+          SLIP_CHECK_OK(transaction.Put(absl::StrCat("key", key), value));
+        }
+        SLIP_CHECK_OK(transaction.Commit(Noon()).status());
+      }
+    });
+  }
+  std::atomic<bool> over{false};
+  std::thread owner([&] {
+    while (!over) {
+      SLIP_CHECK_OK(engine_->Flush(Engine::FlushMode::kSync).status());
+      SLIP_CHECK_OK(engine_->Maintain().status());
+    }
+  });
+  std::thread reader([&] {
+    while (!over) {
+      Transaction transaction = Transaction::Begin(engine_.get(), Noon());
+      const absl::StatusOr<ReadResult> first = transaction.Get("key0");
+      if (!first.ok()) continue;
+      const absl::StatusOr<ReadResult> last = transaction.Get("key11");
+      if (last.ok()) EXPECT_EQ(first->value, last->value);
+    }
+  });
+  for (std::thread& writer : writers) writer.join();
+  over = true;
+  owner.join();
+  reader.join();
+  ASSERT_OK(engine_->Flush(Engine::FlushMode::kSync));
+  EXPECT_EQ(engine_->durable_lsn(), engine_->appended_lsn());
+  EXPECT_GE(engine_->durable_lsn(), 2u * kLargeCount * (kLargeKeyCount + 1));
+}
+
 }  // namespace
 }  // namespace slipstream::storage

@@ -61,7 +61,9 @@ Options SmallOptions() {
   options.limits = {.key_bytes_max = 64,
                     .value_bytes_max = 1024,
                     .batch_operations_max = 8,
-                    .batch_bytes_max = 2048};
+                    .batch_bytes_max = 2048,
+                    .transaction_operations_max = 100,
+                    .transaction_bytes_max = 16 << 10};
   options.segment_bytes = 16384;
   options.frame_bytes_target = 4096;
   options.unflushed_bytes_max = 4096;
@@ -253,13 +255,19 @@ absl::Status Script::Maintain() {
 }
 
 absl::Status Script::WriteSome() {
-  const uint64_t count = rng_.Below(3) == 0 ? 1 + rng_.Below(3) : 1;
-  const Atomicity atomicity = rng_.Below(3) == 0 ? Atomicity::kEach : Atomicity::kAll;
+  uint64_t count = rng_.Below(3) == 0 ? 1 + rng_.Below(3) : 1;
+  Atomicity atomicity = rng_.Below(3) == 0 ? Atomicity::kEach : Atomicity::kAll;
+  const bool is_large = has_large_transactions_ && rng_.Below(3) == 0;
+  if (is_large) {
+    count = kKeyCount / 2 + rng_.Below(kKeyCount / 2 + 1);
+    atomicity = Atomicity::kAll;
+  }
   const uint64_t first_key = rng_.Below(kKeyCount);
   std::vector<std::string> texts;
   for (uint64_t i = 0; i < count; ++i) {
     texts.push_back(absl::StrCat("key", (first_key + i) % kKeyCount));
-    std::string value = rng_.Bytes(rng_.Below(rng_.Below(4) == 0 ? kValueBytesMax : 40));
+    const bool is_long = is_large || rng_.Below(4) == 0;
+    std::string value = rng_.Bytes(rng_.Below(is_long ? kValueBytesMax : 40));
     // One value in four can be compressed.
     if (value.size() % 4 == 0) std::fill(value.begin(), value.end(), 'z');
     texts.push_back(std::move(value));

@@ -90,6 +90,10 @@ class Script {
   // Makes each step be followed by this many of the engine's maintenance.
   void set_maintenance_per_step(int count) { maintenance_per_step_ = count; }
 
+  // Makes one write in three a transaction of half of the keys or more: of several frames, mostly,
+  // and often of two segments.
+  void set_large_transactions() { has_large_transactions_ = true; }
+
   Account& account() { return account_; }
   // Null unless the last Open succeeded.
   Engine* engine() { return engine_.get(); }
@@ -108,6 +112,7 @@ class Script {
   const Options options_;
   base::Random rng_;
   int maintenance_per_step_ = 0;
+  bool has_large_transactions_ = false;
   Account account_;
   std::unique_ptr<Engine> engine_;
 };

@@ -19,6 +19,7 @@
 #include "storage/record.h"
 #include "storage/recovery_report.h"
 #include "storage/segment_scan.h"
+#include "storage/spanning_run.h"
 
 namespace slipstream::storage {
 namespace {
@@ -79,11 +80,14 @@ struct Outcome {
 
 Outcome Scan(absl::string_view segment, const SegmentExpectation& expectation) {
   Outcome outcome;
-  outcome.scan = ScanSegment(segment, expectation, [&](const RecordView& record, uint64_t offset) {
-    SLIP_CHECK_OK(DecodeRecord(segment.substr(offset)).status());
+  const auto on_record = [&](const RecordView& record, const auto& location) {
+    SLIP_CHECK_OK(DecodeRecord(segment.substr(location.offset)).status());
     SLIP_CHECK(!record.key.empty());
-    outcome.offsets.push_back(offset);
-  });
+    outcome.offsets.push_back(location.offset);
+  };
+  SpanningRun run;
+  outcome.scan = ScanSegment(segment, expectation, run, on_record);
+  run.Commit(on_record);
   return outcome;
 }
 

@@ -4,6 +4,7 @@
 // If the second test fails on purpose, the files as they are now lie in
 // TEST_UNDECLARED_OUTPUTS_DIR.
 
+#include <cstddef>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -40,6 +41,8 @@ constexpr absl::string_view kGolden = "tests/golden/storage_v1";
 constexpr absl::string_view kGoldenCodecs = "tests/golden/storage_v1_codecs";
 // What compaction left of ten segments: a manifest, and the segments that are in use.
 constexpr absl::string_view kGoldenCompacted = "tests/golden/storage_v1_compacted";
+// A transaction of twelve records, from the second frame of segment 1 to the first of segment 2.
+constexpr absl::string_view kGoldenSpanning = "tests/golden/storage_v1_spanning";
 const char* const kNames[] = {"0000000000000001.log", "0000000000000002.log", "identity"};
 
 const char* const kCompactedNames[] = {"000000000000000b.log", "000000000000000c.log", "identity",
@@ -212,17 +215,75 @@ TEST(StorageV1Test, WriterStillProducesACompactedStore) {
   CheckCompactedStore(fs);
 }
 
-TEST(StorageV1Test, WriterStillProducesTheGoldenFiles) {
+// The values of the transaction in kGoldenSpanning.
+std::vector<std::string> SpanningValues() {
+  base::Random rng(12);
+  std::vector<std::string> values;
+  for (int i = 0; i < 12; ++i) values.push_back(rng.Bytes(700));  // Nothing to be compressed.
+  return values;
+}
+
+void WriteSpanningStore(MemoryFileSystem& fs) {
+  base::Random rng(2026);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  ASSERT_OK(engine->Write({Mutation{.key = "hello", .value = "world"}}, Atomicity::kEach, Now()));
+  const std::vector<std::string> values = SpanningValues();
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < values.size(); ++i) keys.push_back(absl::StrCat("key", i));
+  std::vector<Mutation> mutations;
+  for (size_t i = 0; i < values.size(); ++i) {
+    mutations.push_back({.key = keys[i], .value = values[i]});
+  }
+  ASSERT_OK(engine->Transact({}, mutations, Now()));
+  ASSERT_OK(engine->Write({Mutation{.key = "after", .value = "it"}}, Atomicity::kEach, Now()));
+  ASSERT_OK(engine->Close());
+}
+
+TEST(StorageV1Test, GoldenFilesWithATransactionOfSeveralFramesAreRead) {
   MemoryFileSystem fs;
-  WriteStore(fs);
+  for (const char* name : kNames) {
+    fs.Install(JoinPath(kDirectory, name), ReadGolden(name, kGoldenSpanning));
+  }
+  base::Random rng(1);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  EXPECT_TRUE(engine->recovery_report().clean);
+  EXPECT_FALSE(engine->recovery_report().tail_cut);
+  EXPECT_TRUE(engine->recovery_report().damaged.empty());
+  EXPECT_EQ(engine->appended_lsn(), 1u + 12u + 1u + 1u);
+  const std::vector<std::string> values = SpanningValues();
+  for (size_t i = 0; i < values.size(); ++i) {
+    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get(absl::StrCat("key", i), Now()));
+    EXPECT_TRUE(read.value == values[i]) << i;
+  }
+  ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get("after", Now()));
+  EXPECT_EQ(read.value, "it");
+}
+
+// Expects the files of `fs` to be those in `directory`. Leaves them in the test's outputs.
+void ExpectGolden(const MemoryFileSystem& fs, absl::string_view directory) {
   const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR");
   for (const char* name : kNames) {
     const std::string bytes = fs.Contents(JoinPath(kDirectory, name));
     if (outputs != nullptr) {
-      std::ofstream(absl::StrCat(outputs, "/", name), std::ios::binary) << bytes;
+      const absl::string_view prefix = directory == kGolden ? "" : "spanning_";
+      std::ofstream(absl::StrCat(outputs, "/", prefix, name), std::ios::binary) << bytes;
     }
-    EXPECT_TRUE(bytes == ReadGolden(name)) << name << " differs";
+    EXPECT_TRUE(bytes == ReadGolden(name, directory)) << name << " differs";
   }
+}
+
+TEST(StorageV1Test, WriterStillProducesTheGoldenFiles) {
+  MemoryFileSystem fs;
+  WriteStore(fs);
+  ExpectGolden(fs, kGolden);
+}
+
+TEST(StorageV1Test, WriterStillProducesATransactionOfSeveralFrames) {
+  MemoryFileSystem fs;
+  WriteSpanningStore(fs);
+  ExpectGolden(fs, kGoldenSpanning);
 }
 
 }  // namespace
