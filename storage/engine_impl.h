@@ -47,6 +47,7 @@
 #include "storage/scrub_progress.h"
 #include "storage/scrubber.h"
 #include "storage/segment_table.h"
+#include "storage/snapshot_source.h"
 #include "storage/sorted_log.h"
 #include "storage/value_cache.h"
 
@@ -71,6 +72,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                             absl::FunctionRef<bool(const Entry&)> visit);
   absl::StatusOr<bool> Maintain() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
   absl::StatusOr<ScrubProgress> Scrub() { return scrubber_->Step(); }
+  absl::StatusOr<SnapshotSource> PinSnapshot() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
   absl::Status Close() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
 
   void PauseCompaction(bool paused) { compaction_is_paused_ = paused; }
@@ -84,13 +86,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   const RecoveryReport& recovery_report() const { return report_; }
 
  private:
-  // Preconditions, with what can be worked out before any lock is taken.
-  struct Guard {
-    absl::Span<const Precondition> preconditions;
-    std::vector<base::KeyId> key_ids;              // One each.
-    std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
-    StripeMask stripes = 0;
-  };
   // The current record of a key, read and checked.
   struct Current {
     absl::optional<Entry> entry;  // nullopt: there is none.

@@ -1,5 +1,5 @@
-// What the parts of Engine::Impl tell each other of entries in memory and in the runs. Nothing but
-// engine*.cc includes this.
+// What the parts of Engine::Impl tell each other of entries in memory and in the runs, and of
+// preconditions. Nothing but engine*.cc includes this.
 #ifndef SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 #define SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 
@@ -7,8 +7,12 @@
 #include <vector>
 
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "base/digest.h"
 #include "base/key_id.h"
+#include "storage/keydir.h"
 #include "storage/keydir_shard.h"
+#include "storage/precondition.h"
 
 namespace slipstream::storage {
 
@@ -23,6 +27,14 @@ struct Held {
 struct Visited {
   absl::optional<base::KeyId> next;  // All before it was visited; nullopt: all was.
   bool stopped = false;              // By what it called.
+};
+
+// Preconditions, with what can be worked out before any lock is taken.
+struct Guard {
+  absl::Span<const Precondition> preconditions;
+  std::vector<base::KeyId> key_ids;              // One each.
+  std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
+  StripeMask stripes = 0;
 };
 
 // What MakeKnown learned of some keys.
