@@ -30,6 +30,9 @@ inline constexpr absl::string_view kReasonTransactionConflict = "TRANSACTION_CON
 inline constexpr absl::string_view kReasonTransactionSize = "TRANSACTION_SIZE";
 inline constexpr absl::string_view kReasonTransactionIdle = "TRANSACTION_IDLE";
 inline constexpr absl::string_view kReasonAnswerSize = "ANSWER_SIZE";
+inline constexpr absl::string_view kReasonSnapshotDamaged = "SNAPSHOT_DAMAGED";
+inline constexpr absl::string_view kReasonSnapshotBusy = "SNAPSHOT_BUSY";
+inline constexpr absl::string_view kReasonSnapshotPath = "SNAPSHOT_PATH";
 
 // Returns `status`, which must not be OK, with `reason` attached in place of any it had.
 absl::Status WithReason(absl::Status status, absl::string_view reason);

@@ -308,6 +308,14 @@ absl::StatusOr<v1::RootResponse> Client::Root(absl::Duration timeout) {
               {endpoint_, std::min(timeout, timeout_)});
 }
 
+absl::StatusOr<v1::SaveSnapshotResponse> Client::SaveSnapshot(absl::string_view directory,
+                                                              absl::Duration timeout) {
+  v1::SaveSnapshotRequest request;
+  request.set_directory(std::string(directory));
+  return Call(&v1::AdminService::Stub::SaveSnapshot, *connection_->admin, request,
+              {endpoint_, timeout});
+}
+
 absl::StatusOr<v1::ProveResponse> Client::Prove(absl::string_view key) {
   v1::ProveRequest request;
   request.set_key(std::string(key));

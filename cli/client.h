@@ -43,6 +43,10 @@ class Client {
   // Waits for at most `timeout`, and never longer than the client's.
   absl::StatusOr<v1::RootResponse> Root(absl::Duration timeout = absl::InfiniteDuration());
   absl::StatusOr<v1::ProveResponse> Prove(absl::string_view key);
+  // `directory` is an absolute path on the node's host. Waits for at most `timeout`, not the
+  // client's: it takes as long as reading all the node's data.
+  absl::StatusOr<v1::SaveSnapshotResponse> SaveSnapshot(absl::string_view directory,
+                                                        absl::Duration timeout);
 
   // Hands each item of the listing to `take`; an error of `take` ends the call and is returned.
   absl::Status Scan(const v1::ScanRequest& request,

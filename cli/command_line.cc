@@ -79,7 +79,7 @@ CommandLine::CommandLine() : app_("slipctl speaks to a Slipstream cluster.", "sl
       ->type_name("FORMAT")
       ->check(CheckedBy(ParseFormat));
   app_.add_option("--timeout", timeout_text_,
-                  "How long to wait, as 500ms, 2s or 1m\n(default 2s; wait: 30s)")
+                  "How long to wait, as 500ms, 2s or 1m\n(default 2s; wait: 30s; snapshot: 10m)")
       ->type_name("DURATION")
       ->check(CheckedBy(ParseDuration));
 }

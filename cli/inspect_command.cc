@@ -57,10 +57,11 @@ void InspectCommand::Register(CommandLine& line) {
       {.name = "inspect",
        .help = {.group = "Files",
                 .summary = "Print a file of a data directory as text, without a server",
-                .details = "Knows segments, runs, identity, manifest, index and proofs by their "
-                           "first bytes. Of a\ndirectory it prints a line for each file. Takes no "
-                           "lock and writes nothing. Exits with 7\nif anything fails its checks, "
-                           "with 3 if there is no such file.",
+                .details =
+                    "Knows segments, runs, identity, manifest, index, snapshot and proofs by "
+                    "their first\nbytes. Of a directory it prints a line for each file. "
+                    "Takes no lock and writes nothing.\nExits with 7 if anything fails its "
+                    "checks, with 3 if there is no such file.",
                 .examples = {"slipctl inspect /var/lib/slipstream",
                              "slipctl inspect data/0000000000000001.log --records --limit 20",
                              "slipctl inspect data/identity -o json | jq .header.durable_lsn"}}},

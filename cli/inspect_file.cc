@@ -27,6 +27,7 @@
 #include "storage/manifest.h"
 #include "storage/run_format.h"
 #include "storage/segment.h"
+#include "storage/snapshot_file.h"
 
 namespace slipstream::cli {
 namespace {
@@ -89,6 +90,8 @@ absl::StatusOr<InspectReport> InspectAs(FileKind kind, const InspectSource& sour
       return InspectManifest(source, options);
     case FileKind::kIndex:
       return InspectIndex(source, options);
+    case FileKind::kSnapshot:
+      return InspectSnapshot(source, options);
     case FileKind::kSegment:
       return InspectSegment(source, options);
     case FileKind::kRun:
@@ -119,6 +122,8 @@ FileKind KindOfBytes(absl::string_view front) {
       return FileKind::kManifest;
     case storage::kIndexMagic:
       return FileKind::kIndex;
+    case storage::kSnapshotMagic:
+      return FileKind::kSnapshot;
     case storage::kSegmentMagic:
       return FileKind::kSegment;
     case storage::kRunMagic:
@@ -135,6 +140,7 @@ FileKind KindOfName(absl::string_view name) {
   if (name == storage::kManifestFileName) return FileKind::kManifest;
   if (name == storage::kManifestSpareFileName) return FileKind::kZeros;
   if (name == storage::kIndexFileName) return FileKind::kIndex;
+  if (name == storage::kSnapshotFileName) return FileKind::kSnapshot;
   if (storage::ParseSegmentFileName(name).has_value()) return FileKind::kSegment;
   if (storage::ParseRunFileName(name).has_value()) return FileKind::kRun;
   return FileKind::kUnknown;

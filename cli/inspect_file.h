@@ -10,13 +10,23 @@
 
 namespace slipstream::cli {
 
-enum class FileKind { kIdentity, kManifest, kIndex, kSegment, kRun, kProof, kZeros, kUnknown };
+enum class FileKind {
+  kIdentity,
+  kManifest,
+  kIndex,
+  kSnapshot,
+  kSegment,
+  kRun,
+  kProof,
+  kZeros,
+  kUnknown,
+};
 
 // Returns what `front`, the first bytes of a file, says that it is: its magic. An empty file is of
 // unknown kind.
 FileKind KindOfBytes(absl::string_view front);
 
-// Returns what a file in a data directory is by its name; kUnknown for other names.
+// Returns what a file in a data directory or a snapshot is by its name; kUnknown for other names.
 FileKind KindOfName(absl::string_view name);
 
 // Reads a file by its magic. If that is none of ours, it counts as damaged, and is read as what

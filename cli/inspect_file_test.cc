@@ -34,6 +34,7 @@
 #include "storage/record.h"
 #include "storage/run_format.h"
 #include "storage/segment.h"
+#include "storage/snapshot_file.h"
 
 namespace slipstream::cli {
 namespace {
@@ -54,6 +55,8 @@ const char* const kGoldenFiles[] = {
     "storage_v1_compacted/000000000000000b.log",
     "storage_v1_compacted/000000000000000c.log",
     "storage_v1_compacted/manifest",
+    "snapshot_v1/identity",
+    "snapshot_v1/snapshot",
     "sorted_log_v1/0000000000000001.run",
     "sorted_log_v1/index",
 };
@@ -188,6 +191,37 @@ TEST(InspectFileTest, ShowsIdentityAndManifest) {
   EXPECT_THAT(Column(json["gaps"], "first_number"), ElementsAre(1));
   EXPECT_THAT(Column(json["gaps"], "last_number"), ElementsAre(10));
   EXPECT_THAT(Column(json["gaps"], "last_lsn"), ElementsAre(35));
+}
+
+TEST(InspectFileTest, ShowsASnapshotAndFindsItsDamage) {
+  base::Digest root;
+  root.bytes[0] = 0xab;
+  const std::string bytes = storage::EncodeSnapshotFile(
+      {.header = {.root = root, .node_id = 7, .key_count = 3, .last_lsn = 5},
+       .node_name = "n1",
+       .members = {storage::MakeSnapshotMember("0000000000000001.log", 16384),
+                   storage::MakeSnapshotMember("identity", 128)}});
+  ASSERT_OK_AND_ASSIGN(const InspectReport report, Inspect(bytes));
+  EXPECT_TRUE(report.passes);
+  const Json json = Shown(report);
+  EXPECT_EQ(json["kind"], "snapshot");
+  EXPECT_EQ(json["header"]["root"], base::ToHex(root));
+  EXPECT_EQ(json["header"]["node_id"], "0000000000000007");
+  EXPECT_EQ(json["header"]["key_count"], 3);
+  EXPECT_EQ(json["header"]["node_name"], "n1");
+  EXPECT_THAT(Column(json["files"], "name"), ElementsAre("0000000000000001.log", "identity"));
+  EXPECT_THAT(Column(json["files"], "file_bytes"), ElementsAre(16384, 128));
+  for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    std::string flipped = bytes;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    ASSERT_OK_AND_ASSIGN(const InspectReport damaged, Inspect(flipped, {.name = "snapshot"}));
+    ASSERT_FALSE(damaged.passes) << "bit " << bit;
+  }
+  for (const size_t length : {0u, 20u, 127u, 128u, 180u}) {
+    ASSERT_OK_AND_ASSIGN(const InspectReport cut,
+                         Inspect(bytes.substr(0, length), {.name = "snapshot"}));
+    EXPECT_FALSE(cut.passes) << length;
+  }
 }
 
 // Returns the zeros behind frames, which no check covers, as storage/segment_scan.h does not look

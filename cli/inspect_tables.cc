@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "base/digest.h"
 #include "base/key_id.h"
 #include "base/status_macros.h"
 #include "storage/identity.h"
@@ -23,6 +24,7 @@
 #include "storage/run_format.h"
 #include "storage/run_merge_cursor.h"
 #include "storage/segment.h"
+#include "storage/snapshot_file.h"
 
 namespace slipstream::cli {
 namespace {
@@ -34,6 +36,9 @@ using storage::IndexShard;
 using storage::Manifest;
 using storage::ManifestHeader;
 using storage::SegmentGap;
+using storage::SnapshotFile;
+using storage::SnapshotHeader;
+using storage::SnapshotMember;
 
 InspectReport ReportOf(absl::string_view kind, const InspectSource& source) {
   InspectReport report;
@@ -324,6 +329,39 @@ absl::StatusOr<InspectReport> InspectManifest(const InspectSource& source,
     gaps.push_back(FrontOf<SegmentGap>(absl::string_view(bytes).substr(place)));
   }
   AddGaps(gaps, options.limit, report);
+  return report;
+}
+
+absl::StatusOr<InspectReport> InspectSnapshot(const InspectSource& source,
+                                              const InspectOptions& options) {
+  InspectReport report = ReportOf("snapshot", source);
+  SLIP_ASSIGN_OR_RETURN(
+      const std::string bytes,
+      source.Read(0, std::min<uint64_t>(source.size(), storage::kSnapshotFileBytesMax + 1)));
+  const auto header = FrontOf<SnapshotHeader>(bytes);
+  const absl::StatusOr<SnapshotFile> file = storage::DecodeSnapshotFile(bytes);
+  if (IsNewer(file.status(), header.magic == storage::kSnapshotMagic)) return file.status();
+  if (!file.ok()) report.AddDamage(0, file.status().message());
+  if (bytes.size() < storage::kSnapshotHeaderBytes) return report;
+  report.header = {{"format_version", uint64_t{header.format_version}},
+                   {"root", base::ToHex(header.root)},
+                   {"node_id", InspectId(header.node_id)},
+                   {"actor", InspectId(header.actor)},
+                   {"key_count", header.key_count},
+                   {"tombstone_count", header.tombstone_count},
+                   {"last_hlc", InspectId(header.last_hlc)},
+                   {"last_lsn", header.last_lsn},
+                   {"created_at_ms", header.created_at_ms},
+                   {"damaged_count", header.damaged_count},
+                   {"lost_record_count", header.lost_record_count},
+                   {"file_count", uint64_t{header.file_count}}};
+  if (!file.ok()) return report;
+  report.header.push_back({"node_name", file->node_name});
+  InspectTable table{.name = "files", .columns = {"name", "file_bytes"}};
+  for (const SnapshotMember& member : file->members) {
+    table.AddRow({std::string(member.name_view()), member.bytes}, options.limit);
+  }
+  report.tables.push_back(std::move(table));
   return report;
 }
 

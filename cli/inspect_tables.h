@@ -1,4 +1,4 @@
-// The files that are replaced whole, as reports: identity, manifest, index. Layouts:
+// The files that are written whole, as reports: identity, manifest, index, snapshot. Layouts:
 // docs/storage_format.md, docs/sorted_log.md.
 //
 // What fails its checksum is shown nevertheless, as far as its length allows.
@@ -14,6 +14,8 @@ namespace slipstream::cli {
 // Each: FAILED_PRECONDITION for a newer format, UNKNOWN if the file cannot be read.
 absl::StatusOr<InspectReport> InspectIdentity(const InspectSource& source);
 absl::StatusOr<InspectReport> InspectManifest(const InspectSource& source,
+                                              const InspectOptions& options);
+absl::StatusOr<InspectReport> InspectSnapshot(const InspectSource& source,
                                               const InspectOptions& options);
 absl::StatusOr<InspectReport> InspectIndex(const InspectSource& source,
                                            const InspectOptions& options);

@@ -22,6 +22,7 @@
 #include "node/wire_values.h"
 #include "slipstream/v1/admin.grpc.pb.h"
 #include "slipstream/v1/admin.pb.h"
+#include "storage/snapshot.h"
 
 namespace slipstream::node {
 namespace {
@@ -173,6 +174,18 @@ class AdminService final : public v1::AdminService::CallbackService {
       if (!proof.ok()) return call->FinishWith(proof.status());
       *response = ToProto(*proof);
       call->FinishWhenDurable(lsn);
+    });
+  }
+
+  grpc::ServerUnaryReactor* SaveSnapshot(grpc::CallbackServerContext* context,
+                                         const v1::SaveSnapshotRequest* request,
+                                         v1::SaveSnapshotResponse* response) override {
+    return StartSlowCall(serving_, context, 0, [this, request, response](UnaryCall* call) {
+      const absl::StatusOr<storage::SavedSnapshot> saved =
+          serving_.snapshots->Save(request->directory(), WallNow());
+      if (saved.ok()) *response = ReportSnapshot(*saved);
+      // What it tells of is durable already.
+      call->FinishWith(saved.status());
     });
   }
 

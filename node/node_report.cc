@@ -154,6 +154,16 @@ v1::RootResponse::NodeRoot ReportRoot(const NodeSummary& summary, absl::string_v
   return message;
 }
 
+v1::SaveSnapshotResponse ReportSnapshot(const storage::SavedSnapshot& saved) {
+  v1::SaveSnapshotResponse message;
+  message.set_path(saved.path);
+  message.set_root(std::string(saved.file.header.root.view()));
+  message.set_key_count(saved.file.header.key_count);
+  message.set_tombstone_count(saved.file.header.tombstone_count);
+  message.set_was_there(saved.was_there);
+  return message;
+}
+
 std::vector<std::string> RecoveryInWords(const storage::RecoveryReport& report) {
   std::vector<std::string> sentences;
   if (report.tail_cut) {

@@ -12,6 +12,7 @@
 #include "slipstream/v1/admin.pb.h"
 #include "storage/options.h"
 #include "storage/recovery_report.h"
+#include "storage/snapshot.h"
 
 namespace slipstream::node {
 
@@ -23,6 +24,8 @@ v1::MembersResponse ReportMembers(const Serving& serving, const NodeSummary& sel
 
 // The place in RootResponse of a member that answered.
 v1::RootResponse::NodeRoot ReportRoot(const NodeSummary& summary, absl::string_view endpoint);
+
+v1::SaveSnapshotResponse ReportSnapshot(const storage::SavedSnapshot& saved);
 
 // A sentence for each thing that is worth telling; empty if the log was as it should be.
 std::vector<std::string> RecoveryInWords(const storage::RecoveryReport& report);

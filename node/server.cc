@@ -73,6 +73,7 @@ Server::~Server() {
 absl::Status Server::Open(storage::FileSystem* fs) {
   SLIP_ASSIGN_OR_RETURN(replica_,
                         Replica::Open(fs, options_.data_directory, options_.replica, &rng_));
+  snapshots_ = std::make_unique<SnapshotSaver>(fs, replica_.get(), options_.data_directory);
   const auto on_failure = [this](const absl::Status& status) { ReportFailure(status); };
   peers_ = std::make_unique<PeerClient>(options_.replica.peers);
   commits_ = std::make_unique<CommitQueue>(
@@ -93,6 +94,7 @@ absl::Status Server::Open(storage::FileSystem* fs) {
               .peers = peers_.get(),
               .streams = &streams_,
               .transactions = &transactions_,
+              .snapshots = snapshots_.get(),
               .listen_address = &listen_address_,
               .data_directory = options_.data_directory,
               .started_at = SteadyNow()};

@@ -26,6 +26,7 @@
 #include "node/protocol_loop.h"
 #include "node/replica.h"
 #include "node/serving.h"
+#include "node/snapshot_saver.h"
 #include "node/worker_pool.h"
 #include "storage/file_system.h"
 
@@ -105,6 +106,7 @@ class Server {
   OpenTransactions transactions_;
   ListenAddress listen_address_;
   std::unique_ptr<Replica> replica_;
+  std::unique_ptr<SnapshotSaver> snapshots_;
   std::unique_ptr<PeerClient> peers_;
   std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<ProtocolLoop> protocol_;

@@ -5,6 +5,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "base/error_reason.h"
@@ -71,6 +73,41 @@ TEST_F(ServerAdminTest, StatusTellsWhatTheNodeIs) {
   EXPECT_EQ(status.durable_lsn(), 3u);
   EXPECT_EQ(status.recovery_size(), 0);
   EXPECT_EQ(status.program_version(), std::string(base::kProgramVersion));
+}
+
+TEST_F(ServerAdminTest, SavesASnapshotNamedByItsRoot) {
+  ASSERT_OK(server_.Put("a", "1"));
+  ASSERT_OK(server_.Put("b", "2"));
+  ASSERT_OK(server_.Delete("b"));
+  v1::SaveSnapshotRequest request;
+  request.set_directory("/backup");
+  ASSERT_OK_AND_ASSIGN(
+      const v1::SaveSnapshotResponse saved,
+      TestServer::Call(server_.admin(), &v1::AdminService::Stub::SaveSnapshot, request));
+  ASSERT_OK_AND_ASSIGN(const v1::RootResponse root, server_.Root());
+  EXPECT_EQ(saved.root(), root.nodes(0).root());
+  EXPECT_EQ(saved.key_count(), 1u);
+  EXPECT_EQ(saved.tombstone_count(), 1u);
+  EXPECT_FALSE(saved.was_there());
+  EXPECT_EQ(saved.path(),
+            absl::StrCat("/backup/slip-", absl::BytesToHexString(saved.root().substr(0, 8))));
+  EXPECT_OK(server_.disk().ListDirectory(saved.path()));
+  ASSERT_OK_AND_ASSIGN(
+      const v1::SaveSnapshotResponse again,
+      TestServer::Call(server_.admin(), &v1::AdminService::Stub::SaveSnapshot, request));
+  EXPECT_TRUE(again.was_there());
+  EXPECT_EQ(again.path(), saved.path());
+}
+
+TEST_F(ServerAdminTest, NoSnapshotGoesIntoTheDataDirectory) {
+  for (const absl::string_view directory : {"/data/backup", "backup"}) {
+    v1::SaveSnapshotRequest request;
+    request.set_directory(std::string(directory));
+    const auto saved =
+        TestServer::Call(server_.admin(), &v1::AdminService::Stub::SaveSnapshot, request);
+    EXPECT_THAT(saved, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(directory)));
+    EXPECT_EQ(base::ReasonOf(saved.status()), base::kReasonSnapshotPath);
+  }
 }
 
 TEST_F(ServerAdminTest, RootOfANodeAloneConverges) {

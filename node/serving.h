@@ -16,6 +16,7 @@
 #include "node/open_transactions.h"
 #include "node/protocol_loop.h"
 #include "node/replica.h"
+#include "node/snapshot_saver.h"
 #include "node/worker_pool.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
@@ -57,6 +58,7 @@ struct Serving {
   PeerTransport* peers = nullptr;
   OpenStreams* streams = nullptr;
   OpenTransactions* transactions = nullptr;
+  SnapshotSaver* snapshots = nullptr;
   const ListenAddress* listen_address = nullptr;
   std::string data_directory;
   absl::Duration started_at;  // On the steady clock.

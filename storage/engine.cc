@@ -283,6 +283,8 @@ absl::StatusOr<bool> Engine::Maintain() { return impl_->Maintain(); }
 
 absl::StatusOr<ScrubProgress> Engine::Scrub() { return impl_->Scrub(); }
 
+absl::StatusOr<SnapshotSource> Engine::PinSnapshot() { return impl_->PinSnapshot(); }
+
 void Engine::PauseCompaction(bool paused) { impl_->PauseCompaction(paused); }
 
 absl::Status Engine::Close() { return impl_->Close(); }

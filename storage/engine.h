@@ -31,6 +31,7 @@
 #include "storage/precondition.h"
 #include "storage/recovery_report.h"
 #include "storage/scrub_progress.h"
+#include "storage/snapshot_source.h"
 
 namespace slipstream::storage {
 
@@ -205,6 +206,11 @@ class Engine {
   // Get does, damage of others is only counted. UNAVAILABLE (device; the next call goes on behind
   // it, ENGINE_FAILED). A damaged run stops the engine.
   absl::StatusOr<ScrubProgress> Scrub();
+
+  // Returns this moment of the store, all of it durable, for SaveSnapshot (snapshot.h): each record
+  // appended before the call is in it, of a batch all or none. Waits for a step of Maintain, not
+  // for writers, nor they for it. Errors as Flush; DATA_LOSS if the manifest is damaged.
+  absl::StatusOr<SnapshotSource> PinSnapshot();
 
   // Whether Maintain leaves compaction alone, for as long as an operator wants the device for
   // himself; dead bytes pile up meanwhile. A full disk is compacted even so. Not at first.

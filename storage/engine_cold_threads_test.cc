@@ -151,6 +151,15 @@ class HookedFileSystem : public FileSystem {
   absl::Status Rename(absl::string_view from, absl::string_view to) override {
     return disk_.Rename(from, to);
   }
+  absl::Status Link(absl::string_view from, absl::string_view to) override {
+    return disk_.Link(from, to);
+  }
+  absl::Status RenameDirectory(absl::string_view from, absl::string_view to) override {
+    return disk_.RenameDirectory(from, to);
+  }
+  absl::Status RemoveDirectory(absl::string_view path) override {
+    return disk_.RemoveDirectory(path);
+  }
   absl::Status Remove(absl::string_view path) override { return disk_.Remove(path); }
   absl::Status SyncDirectory(absl::string_view path) override { return disk_.SyncDirectory(path); }
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(absl::string_view path) override {

@@ -47,6 +47,7 @@
 #include "storage/scrub_progress.h"
 #include "storage/scrubber.h"
 #include "storage/segment_table.h"
+#include "storage/snapshot_source.h"
 #include "storage/sorted_log.h"
 #include "storage/value_cache.h"
 
@@ -74,6 +75,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                             absl::FunctionRef<bool(const Entry&)> visit);
   absl::StatusOr<bool> Maintain() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
   absl::StatusOr<ScrubProgress> Scrub() { return scrubber_->Step(); }
+  absl::StatusOr<SnapshotSource> PinSnapshot() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
   absl::Status Close() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
 
   void PauseCompaction(bool paused) { compaction_is_paused_ = paused; }
@@ -101,9 +103,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
       return record.header.codec == Codec::kNone ? record.value : absl::string_view(raw);
     }
   };
-  enum class Tombstones { kRead, kSkip };
-  // How much of a record is checked: what its checksum vouches for, or its value's digest as well.
-  enum class Check { kChecksum, kDigest };
 
   Impl(FileSystem* fs, absl::string_view directory, const Options& options,
        ChangeObserver* observer);

@@ -33,6 +33,12 @@ struct Guard {
   bool is_transaction = false;  // What it guards may be larger than a batch.
 };
 
+// Whether a tombstone's record is read.
+enum class Tombstones : uint8_t { kRead, kSkip };
+
+// How much of a record is checked: what its checksum vouches for, or its value's digest as well.
+enum class Check : uint8_t { kChecksum, kDigest };
+
 // A record that GetMany reads.
 struct WaitingRead {
   size_t index = 0;  // Of its key.

@@ -117,6 +117,18 @@ class FileSystem {
   // Removes a file; durable after SyncDirectory of the parent.
   virtual absl::Status Remove(absl::string_view path) = 0;
 
+  // Gives the file `from` a second name, `to`; durable after SyncDirectory of the parent. NOT_FOUND
+  // and ALREADY_EXISTS as Open; FAILED_PRECONDITION where it cannot be had: on another file system,
+  // or on one without links.
+  virtual absl::Status Link(absl::string_view from, absl::string_view to) = 0;
+
+  // Renames a directory in one atomic step, replacing `to` if that is an empty directory; durable
+  // when this returns. Both have the same parent. NOT_FOUND, ALREADY_EXISTS.
+  virtual absl::Status RenameDirectory(absl::string_view from, absl::string_view to) = 0;
+
+  // Removes an empty directory. NOT_FOUND; FAILED_PRECONDITION if it is not empty.
+  virtual absl::Status RemoveDirectory(absl::string_view path) = 0;
+
   // Makes the entries of directory `path` durable.
   virtual absl::Status SyncDirectory(absl::string_view path) = 0;
 

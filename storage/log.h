@@ -2,12 +2,11 @@
 //
 // Appending copies into the open frame and does no I/O; flushing writes the frames that were
 // sealed, one write each, and syncs; group commit follows: while one flush is on its way the next
-// frame fills. Space is made ahead of need. What the bytes mean after a crash is log_recovery.h's
-// concern.
+// frame fills. Space is made ahead of need. What the bytes mean after a crash: log_recovery.h.
 //
 //   EnsureRoom   may do I/O; holds no lock that a reader or an appender needs
 //   TryAppend    under the caller's stripe locks and mutex_: memory only
-//   Flush        one at a time under flush_mutex_; takes mutex_ to pick up and hand back frames
+//   Flush, Cut   one at a time under flush_mutex_; take mutex_ only to pick up and hand back frames
 #ifndef SLIPSTREAM_STORAGE_LOG_H_
 #define SLIPSTREAM_STORAGE_LOG_H_
 
@@ -88,6 +87,9 @@ class Log {
   // Writes what was appended before the call and, with kSync, syncs; returns durable_lsn(). After
   // an error the log has failed for good.
   absl::StatusOr<Lsn> Flush(Mode mode) ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_);
+
+  // Flushes with kSync and returns the log as it is then: records up to last_lsn, no later ones.
+  absl::StatusOr<LogCut> Cut() ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_, segments_mutex_);
 
   // The place of what is appended next, or a place before it: every record appended so far stands
   // before this, every later one at or after it.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -148,6 +149,24 @@ void Log::NoteDurable() {
   unsynced_ = false;
   durable_position_.store(decided_position_, std::memory_order_release);
   durable_lsn_.store(decided_lsn_, std::memory_order_release);
+}
+
+absl::StatusOr<LogCut> Log::Cut() {
+  absl::MutexLock flush_lock(&flush_mutex_);
+  SLIP_RETURN_IF_ERROR(FlushLocked(Mode::kSync));
+  LogCut cut{.last_lsn = written_lsn_};
+  absl::ReaderMutexLock lock(&segments_mutex_);
+  for (const std::shared_ptr<Segment>& segment : segments_) {
+    // Those behind are waited for by frames in memory; their files hold nothing yet.
+    if (segment->number > write_segment_number_) break;
+    const bool is_open = segment.get() == write_segment_;
+    cut.segments.push_back({.number = segment->number,
+                            .bytes = segment->bytes,
+                            .end_offset = is_open ? write_offset_ : segment->bytes,
+                            .is_open = is_open,
+                            .file = {segment, segment->file.get()}});
+  }
+  return cut;
 }
 
 absl::Status Log::WriteWitness() {

@@ -52,6 +52,23 @@ struct SealedSegment {
   bool damaged = false;  // Never dropped: the next Open must report the same.
 };
 
+// A segment as part of the log at one moment.
+struct CutSegment {
+  uint64_t number = 0;
+  uint64_t bytes = 0;  // Of the file.
+  // What belongs to the moment, a multiple of 4096; behind it the file may change if it is_open.
+  uint64_t end_offset = 0;
+  bool is_open = false;  // It takes more frames; the others never change again.
+  // Shared with the log and with reads: stays readable when the segment is dropped.
+  std::shared_ptr<const File> file;
+};
+
+// The whole log at one moment, all of it durable.
+struct LogCut {
+  std::vector<CutSegment> segments;  // Ascending.
+  Lsn last_lsn = 0;
+};
+
 // What an append is for: who may use the reserve when the disk is full.
 enum class AppendPurpose : uint8_t {
   kWrite,    // Leaves the reserve alone.

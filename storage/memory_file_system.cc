@@ -281,6 +281,59 @@ absl::Status MemoryFileSystem::Remove(absl::string_view path) {
   return absl::OkStatus();
 }
 
+absl::Status MemoryFileSystem::Link(absl::string_view from, absl::string_view to) {
+  absl::MutexLock lock(&mutex_);
+  SLIP_RETURN_IF_ERROR(Enter(Operation::kLink, from));
+  std::shared_ptr<Inode> inode = FindInode(from);
+  Directory* const directory = FindDirectory(ParentOf(to));
+  if (inode == nullptr || directory == nullptr) {
+    return absl::NotFoundError(absl::StrFormat("link %s to %s: not there", from, to));
+  }
+  if (FindInode(to) != nullptr) {
+    return absl::AlreadyExistsError(absl::StrFormat("link %s: exists", to));
+  }
+  if (refuses_links_) {
+    return absl::FailedPreconditionError(absl::StrFormat("link %s: another file system", from));
+  }
+  ++inode->link_count;
+  DirectoryOperation operation{.added = std::string(NameOf(to)), .inode = std::move(inode)};
+  Apply(operation, directory->names);
+  directory->unsynced.push_back(std::move(operation));
+  return absl::OkStatus();
+}
+
+absl::Status MemoryFileSystem::RenameDirectory(absl::string_view from, absl::string_view to) {
+  absl::MutexLock lock(&mutex_);
+  SLIP_RETURN_IF_ERROR(Enter(Operation::kRenameDirectory, from));
+  SLIP_CHECK(ParentOf(from) == ParentOf(to));
+  const auto source = directories_.find(std::string(Trim(from)));
+  if (source == directories_.end()) {
+    return absl::NotFoundError(absl::StrFormat("rename %s: no such directory", from));
+  }
+  const Directory* const target = FindDirectory(to);
+  if (target != nullptr && !target->names.empty()) {
+    return absl::AlreadyExistsError(absl::StrFormat("rename %s: %s is not empty", from, to));
+  }
+  Directory moved = std::move(source->second);
+  directories_.erase(source);
+  directories_[std::string(Trim(to))] = std::move(moved);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryFileSystem::RemoveDirectory(absl::string_view path) {
+  absl::MutexLock lock(&mutex_);
+  SLIP_RETURN_IF_ERROR(Enter(Operation::kRemoveDirectory, path));
+  const Directory* const directory = FindDirectory(path);
+  if (directory == nullptr) {
+    return absl::NotFoundError(absl::StrFormat("rmdir %s: no such directory", path));
+  }
+  if (!directory->names.empty()) {
+    return absl::FailedPreconditionError(absl::StrFormat("rmdir %s: it is not empty", path));
+  }
+  directories_.erase(std::string(Trim(path)));
+  return absl::OkStatus();
+}
+
 absl::Status MemoryFileSystem::SyncDirectory(absl::string_view path) {
   absl::MutexLock lock(&mutex_);
   SLIP_RETURN_IF_ERROR(Enter(Operation::kSyncDirectory, path));
@@ -345,8 +398,14 @@ void MemoryFileSystem::Apply(const DirectoryOperation& operation, Names& names) 
 
 uint64_t MemoryFileSystem::UsedBytes() const {
   uint64_t used = 0;
+  std::vector<const Inode*> linked;  // Those with more names than one, once each.
   for (const auto& [path, directory] : directories_) {
-    for (const auto& [name, inode] : directory.names) used += inode->bytes;
+    for (const auto& [name, inode] : directory.names) {
+      const bool counted = std::find(linked.begin(), linked.end(), inode.get()) != linked.end();
+      if (counted) continue;
+      if (inode->link_count > 1) linked.push_back(inode.get());
+      used += inode->bytes;
+    }
   }
   return used;
 }
@@ -488,6 +547,11 @@ std::function<void()> MemoryFileSystem::read_hook() const {
 void MemoryFileSystem::set_capacity_bytes(uint64_t bytes) {
   absl::MutexLock lock(&mutex_);
   capacity_bytes_ = bytes;
+}
+
+void MemoryFileSystem::RefuseLinks() {
+  absl::MutexLock lock(&mutex_);
+  refuses_links_ = true;
 }
 
 uint64_t MemoryFileSystem::used_bytes() const {

@@ -37,6 +37,9 @@ class MemoryFileSystem : public FileSystem {
     kListDirectory,
     kRename,
     kRemove,
+    kLink,
+    kRenameDirectory,
+    kRemoveDirectory,
     kSyncDirectory,
     kLockDirectory,
     kRead,
@@ -44,7 +47,7 @@ class MemoryFileSystem : public FileSystem {
     kSyncData,
     kSize,
   };
-  static constexpr size_t kOperationCount = 11;
+  static constexpr size_t kOperationCount = 14;
 
   struct Fault {
     absl::optional<Operation> operation;  // nullopt: calls of any kind count and fail.
@@ -66,6 +69,9 @@ class MemoryFileSystem : public FileSystem {
   absl::StatusOr<std::vector<std::string>> ListDirectory(absl::string_view path) override;
   absl::Status Rename(absl::string_view from, absl::string_view to) override;
   absl::Status Remove(absl::string_view path) override;
+  absl::Status Link(absl::string_view from, absl::string_view to) override;
+  absl::Status RenameDirectory(absl::string_view from, absl::string_view to) override;
+  absl::Status RemoveDirectory(absl::string_view path) override;
   absl::Status SyncDirectory(absl::string_view path) override;
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(absl::string_view path) override;
 
@@ -93,6 +99,8 @@ class MemoryFileSystem : public FileSystem {
 
   // Refuses, with DISK_FULL, writes that would make the files longer than this in sum.
   void set_capacity_bytes(uint64_t bytes);
+  // Makes Link fail as between two file systems.
+  void RefuseLinks();
   uint64_t used_bytes() const;
 
   // Calls `hook` at the start of every read of a file from now on, from the reading thread; it may
@@ -116,6 +124,7 @@ class MemoryFileSystem : public FileSystem {
   struct Inode {
     uint64_t durable_bytes = 0;
     uint64_t bytes = 0;
+    uint64_t link_count = 1;             // Names that were ever given to it.
     std::map<uint64_t, Sector> durable;  // By index; absent: zeros.
     std::map<uint64_t, UnsyncedSector> unsynced;
   };
@@ -166,6 +175,7 @@ class MemoryFileSystem : public FileSystem {
   std::function<void()> read_hook_ ABSL_GUARDED_BY(mutex_);
   std::array<uint64_t, kOperationCount> call_counts_ ABSL_GUARDED_BY(mutex_) = {};
   uint64_t capacity_bytes_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
+  bool refuses_links_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t life_ ABSL_GUARDED_BY(mutex_) = 0;  // Handles of another life are dead.
 };
 

@@ -18,6 +18,7 @@ namespace {
 using base::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 class MemoryFileSystemTest : public ::testing::Test {
@@ -209,6 +210,39 @@ TEST_F(MemoryFileSystemTest, CapacityIsKept) {
   EXPECT_OK(file->Write(500, "still fits"));
   ASSERT_OK(fs_.Remove("/d/f"));
   EXPECT_EQ(fs_.used_bytes(), 0u);
+}
+
+TEST_F(MemoryFileSystemTest, ALinkIsTheSameFile) {
+  const std::unique_ptr<File> file = Create("/d/a");
+  ASSERT_OK(fs_.CreateDirectory("/e"));
+  ASSERT_OK(fs_.Link("/d/a", "/e/b"));
+  ASSERT_OK(file->Write(0, "hello"));
+  EXPECT_EQ(fs_.used_bytes(), 5u);
+  ASSERT_OK(fs_.Remove("/d/a"));
+  EXPECT_EQ(fs_.Contents("/e/b"), "hello");
+  EXPECT_EQ(fs_.used_bytes(), 5u);
+  EXPECT_EQ(fs_.Clone()->Contents("/e/b"), "hello");
+  EXPECT_THAT(fs_.Link("/d/a", "/e/c"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(fs_.Link("/e/b", "/x/c"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(fs_.Link("/e/b", "/e/b"), StatusIs(absl::StatusCode::kAlreadyExists));
+  fs_.RefuseLinks();
+  EXPECT_THAT(fs_.Link("/e/b", "/e/c"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  // Its name was never synced.
+  fs_.CrashKeeping([](size_t) { return false; });
+  EXPECT_THAT(fs_.ListDirectory("/e"), base::testing::IsOkAndHolds(IsEmpty()));
+}
+
+TEST_F(MemoryFileSystemTest, RenamesAndRemovesDirectories) {
+  Create("/d/f");
+  ASSERT_OK(fs_.CreateDirectory("/empty"));
+  EXPECT_THAT(fs_.RenameDirectory("/empty", "/d"), StatusIs(absl::StatusCode::kAlreadyExists));
+  ASSERT_OK(fs_.RenameDirectory("/d", "/empty"));
+  EXPECT_THAT(fs_.ListDirectory("/empty"), base::testing::IsOkAndHolds(ElementsAre("f")));
+  EXPECT_THAT(fs_.RenameDirectory("/d", "/c"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(fs_.RemoveDirectory("/empty"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK(fs_.Remove("/empty/f"));
+  ASSERT_OK(fs_.RemoveDirectory("/empty"));
+  EXPECT_THAT(fs_.RemoveDirectory("/empty"), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(MemoryFileSystemTest, FlipsTheBitInBothViews) {

@@ -26,13 +26,16 @@ constexpr mode_t kDirectoryMode = 0750;
 // Each costs a few pages.
 constexpr size_t kIdleRingsMax = 16;
 
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
 // Says who asked and to whom the path, or the directory that holds it, belongs.
 std::string DescribePermissions(const std::string& path) {
   const std::string who = absl::StrFormat("this process has uid %d", ::geteuid());
-  const size_t slash = path.rfind('/');
-  const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   struct stat found;
-  for (const std::string& candidate : {path, parent}) {
+  for (const std::string& candidate : {path, ParentOf(path)}) {
     if (::stat(candidate.c_str(), &found) != 0) continue;
     return absl::StrFormat("%s; %s belongs to uid %d with mode %04o", who, candidate, found.st_uid,
                            found.st_mode & 07777);
@@ -287,9 +290,7 @@ absl::Status PosixFileSystem::CreateDirectory(absl::string_view path) {
     if (::mkdir(prefix.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
       return ErrnoToStatus(errno, "mkdir", prefix);
     }
-    const size_t slash = prefix.rfind('/');
-    const std::string parent = slash == std::string::npos ? "." : prefix.substr(0, slash + 1);
-    SLIP_RETURN_IF_ERROR(SyncDirectory(parent));
+    SLIP_RETURN_IF_ERROR(SyncDirectory(ParentOf(prefix)));
   }
   return absl::OkStatus();
 }
@@ -322,6 +323,35 @@ absl::Status PosixFileSystem::Remove(absl::string_view path) {
   const std::string owned(path);
   if (::unlink(owned.c_str()) != 0) return ErrnoToStatus(errno, "unlink", owned);
   return absl::OkStatus();
+}
+
+absl::Status PosixFileSystem::Link(absl::string_view from, absl::string_view to) {
+  const std::string source(from);
+  const std::string target(to);
+  if (::link(source.c_str(), target.c_str()) == 0) return absl::OkStatus();
+  const int error = errno;
+  absl::Status status = ErrnoToStatus(error, "link", source);
+  // EPERM is what a file system without links answers, and a kernel that protects others' files.
+  const bool refused =
+      error == EXDEV || error == EPERM || error == EOPNOTSUPP || error == EMLINK || error == ENOSYS;
+  return refused ? absl::FailedPreconditionError(status.message()) : status;
+}
+
+absl::Status PosixFileSystem::RenameDirectory(absl::string_view from, absl::string_view to) {
+  const std::string source(from);
+  const std::string target(to);
+  if (::rename(source.c_str(), target.c_str()) != 0) {
+    if (errno == ENOTEMPTY) errno = EEXIST;
+    return ErrnoToStatus(errno, "rename", source);
+  }
+  return SyncDirectory(ParentOf(target));
+}
+
+absl::Status PosixFileSystem::RemoveDirectory(absl::string_view path) {
+  const std::string owned(path);
+  if (::rmdir(owned.c_str()) == 0) return absl::OkStatus();
+  if (errno != ENOTEMPTY && errno != EEXIST) return ErrnoToStatus(errno, "rmdir", owned);
+  return absl::FailedPreconditionError(absl::StrCat("rmdir ", owned, ": it is not empty"));
 }
 
 absl::Status PosixFileSystem::SyncDirectory(absl::string_view path) {

@@ -44,6 +44,9 @@ class PosixFileSystem : public FileSystem {
   absl::StatusOr<std::vector<std::string>> ListDirectory(absl::string_view path) override;
   absl::Status Rename(absl::string_view from, absl::string_view to) override;
   absl::Status Remove(absl::string_view path) override;
+  absl::Status Link(absl::string_view from, absl::string_view to) override;
+  absl::Status RenameDirectory(absl::string_view from, absl::string_view to) override;
+  absl::Status RemoveDirectory(absl::string_view path) override;
   absl::Status SyncDirectory(absl::string_view path) override;
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(absl::string_view path) override;
 

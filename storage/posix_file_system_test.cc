@@ -104,6 +104,44 @@ TEST_F(PosixFileSystemTest, RenamesRemovesAndLists) {
   EXPECT_THAT(fs_.ListDirectory(Path("none")), StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST_F(PosixFileSystemTest, ALinkIsTheSameFile) {
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> file, fs_.Open(Path("a"), OpenMode::kCreate));
+  ASSERT_OK(fs_.Link(Path("a"), Path("b")));
+  ASSERT_OK(fs_.Remove(Path("a")));
+  ASSERT_OK(file->Write(0, "hello"));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<File> link, fs_.Open(Path("b"), OpenMode::kRead));
+  EXPECT_THAT(link->Size(), base::testing::IsOkAndHolds(5u));
+  EXPECT_THAT(fs_.Link(Path("a"), Path("c")), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(fs_.Link(Path("b"), Path("b")), StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_F(PosixFileSystemTest, ALinkToAnotherFileSystemIsRefused) {
+  if (!std::filesystem::is_directory("/dev/shm")) return;
+  ASSERT_OK(fs_.Open(Path("a"), OpenMode::kCreate));
+  struct stat here;
+  struct stat there;
+  ASSERT_EQ(::stat(root_.c_str(), &here), 0);
+  ASSERT_EQ(::stat("/dev/shm", &there), 0);
+  if (here.st_dev == there.st_dev) return;
+  const std::string target = absl::StrCat("/dev/shm/slipstream-link-", ::getpid());
+  EXPECT_THAT(fs_.Link(Path("a"), target), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(PosixFileSystemTest, RenamesAndRemovesDirectories) {
+  ASSERT_OK(fs_.CreateDirectory(Path("a")));
+  ASSERT_OK(fs_.Open(Path("a/f"), OpenMode::kCreate));
+  ASSERT_OK(fs_.CreateDirectory(Path("empty")));
+  ASSERT_OK(fs_.RenameDirectory(Path("a"), Path("empty")));
+  EXPECT_THAT(fs_.ListDirectory(root_), base::testing::IsOkAndHolds(ElementsAre("empty")));
+  ASSERT_OK(fs_.CreateDirectory(Path("b")));
+  EXPECT_THAT(fs_.RenameDirectory(Path("b"), Path("empty")),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(fs_.RenameDirectory(Path("none"), Path("c")), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(fs_.RemoveDirectory(Path("empty")), StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK(fs_.RemoveDirectory(Path("b")));
+  EXPECT_THAT(fs_.RemoveDirectory(Path("b")), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(PosixFileSystemTest, DirectoryHasOneOwner) {
   ASSERT_OK_AND_ASSIGN(std::unique_ptr<DirectoryLock> lock, fs_.LockDirectory(root_));
   const auto second = fs_.LockDirectory(root_);

@@ -6,7 +6,8 @@ set -euo pipefail
 
 absl='absl::([a-z0-9]+::)?'
 banned="^(
-  (__)?(open|openat|creat|p?readv?|p?writev?|rename|unlink)(64)?(_2|_chk)?|fsync|fdatasync
+  (__)?(open|openat|creat|p?readv?|p?writev?)(64)?(_2|_chk)?
+  |rename|link|unlink|mkdir|rmdir|fsync|fdatasync
   |f(open|read|write)(64)?|std::basic_(i|o)?f(ile)?(stream|buf)<.*
   |socket|connect|bind|sendto|recvfrom|sendmsg|recvmsg|epoll_create1?|io_uring_.*
   |clock_gettime|gettimeofday|time|times|clock|std::chrono::.*::now\(\)

@@ -518,6 +518,92 @@ class ProofTest(SlipctlTest):
     self.assertEqual(self.verify("proof.json", "4f2a").code, USAGE)
 
 
+class SnapshotTest(SlipctlTest):
+  """snapshot save, verify, restore."""
+
+  def setUp(self):
+    super().setUp()
+    self.backup = self.path("backup")
+    for i in range(100):
+      self.put(f"key{i}", f"value{i}")
+    self.assertEqual(self.slipctl("delete", "key0").code, OK)
+
+  def save(self) -> dict:
+    result = self.slipctl("snapshot", "save", self.backup, "-o", "json")
+    self.assertEqual((result.code, result.error), (OK, ""))
+    return result.json
+
+  def offline(self, *arguments) -> harness.Result:
+    # There is nobody to ask.
+    return slipctl("snapshot", *arguments, endpoint="127.0.0.1:1")
+
+  def test_saves_one_named_by_its_root(self):
+    root = self.slipctl("root", "-o", "raw").text.strip()
+    result = self.slipctl("snapshot", "save", self.backup)
+    path = os.path.join(self.backup, f"slip-{root[:16]}")
+    self.assertEqual((result.code, result.error), (OK, ""))
+    self.assertEqual(result.text, f"saved {path}, 99 keys, root {root}\n")
+    self.assertEqual(os.listdir(self.backup), [f"slip-{root[:16]}"])
+    result = self.slipctl("snapshot", "save", self.backup)
+    self.assertEqual(result.text, f"already there: {path}, 99 keys, root {root}\n")
+    self.assertEqual(self.save(), {"path": path, "root": root, "keys": 99})
+    result = self.slipctl("snapshot", "save", self.backup, "-o", "raw")
+    self.assertEqual(result.text, path + "\n")
+
+  def test_refuses_the_data_directory_and_unreachable_nodes(self):
+    inside = os.path.join(self.node.directory, "backup")
+    result = self.slipctl("snapshot", "save", inside)
+    self.assertEqual((result.code, result.text), (ERROR, ""))
+    self.assertRegex(result.error, r"^slipctl: .* is in the data directory.* \(SNAPSHOT_PATH\)\n$")
+    self.assertFalse(os.path.exists(inside))
+    self.assertEqual(self.offline("save", self.backup).code, UNREACHABLE)
+
+  def test_verifies_without_a_server_and_names_damage(self):
+    saved = self.save()
+    result = self.offline("verify", saved["path"])
+    self.assertEqual((result.code, result.error), (OK, ""))
+    self.assertEqual(result.text,
+                     f"verified {saved['path']}, 99 keys, root {saved['root']}\n")
+    self.assertEqual(self.offline("verify", saved["path"] + "/", "-o", "json").json, saved)
+    segment = os.path.join(saved["path"], f"{1:016x}.log")
+    with open(segment, "r+b") as file:
+      offset = file.read(1 << 16).index(b"value42")
+      file.seek(offset + 3)
+      file.write(b"\xee")
+    result = self.offline("verify", saved["path"])
+    self.assertEqual((result.code, result.text), (CORRUPT, ""))
+    self.assertRegex(result.error, r"^slipctl: .*segment 1 .*\(SNAPSHOT_DAMAGED\)\n$")
+    self.assertEqual(self.offline("verify", self.path("nothing")).code, NOT_FOUND)
+
+  def test_restores_a_new_node(self):
+    saved = self.save()
+    self.put("later", "1")
+    target = self.path("restored")
+    result = self.offline("restore", saved["path"], "--data-dir", target, "-o", "json")
+    self.assertEqual((result.code, result.error), (OK, ""))
+    self.assertEqual(result.json["path"], target)
+    self.assertEqual(result.json["root"], saved["root"])
+    node = self.daemon("restored").start()
+    self.assertEqual(node.root(), saved["root"])
+    for key, code in (("key1", OK), ("key0", NOT_FOUND), ("later", NOT_FOUND)):
+      self.assertEqual(slipctl("get", key, endpoint=node.endpoint).code, code, key)
+    status = slipctl("status", "-o", "json", endpoint=node.endpoint).json
+    old = self.slipctl("status", "-o", "json").json
+    self.assertEqual(status["node_id"], result.json["node_id"])
+    self.assertNotEqual(status["node_id"], old["node_id"])
+    self.assertNotEqual(status["actor"], old["actor"])
+    result = self.offline("restore", saved["path"], "--data-dir", target)
+    self.assertEqual((result.code, result.text), (ERROR, ""))
+    self.assertIn("is not empty", result.error)
+
+  def test_usage(self):
+    for arguments in (["snapshot"], ["snapshot", "save"], ["snapshot", "copy", "x"],
+                      ["snapshot", "restore", "x"],
+                      ["snapshot", "verify", "x", "--data-dir", "y"]):
+      result = self.slipctl(*arguments)
+      self.assertEqual((result.code, result.text), (USAGE, ""), arguments)
+
+
 class InspectTest(harness.TestCase):
   """The data directory of a node that was stopped."""
 
