@@ -169,6 +169,8 @@ EngineStats Engine::Impl::stats() {
   absl::MutexLock lock(&maintain_mutex_);
   const CompactionStats compaction = compactor_->stats();
   const ScrubStats scrub = scrubber_->stats();
+  const uint64_t run_memory_bytes = runs->memory_bytes();
+  const uint64_t checkpoint_memory_bytes = checkpointer_->memory_bytes();
   return {
       .live_key_count = keydir.live_count,
       .tombstone_count = keydir.tombstone_count,
@@ -181,9 +183,11 @@ EngineStats Engine::Impl::stats() {
       .evicted_count = evicted_count_.load(std::memory_order_relaxed),
       .checkpoint_count = checkpointer_->checkpoint_count(),
       .replay_bytes = ReplayBytes(),
-      .memory_bytes = keydir.bytes + value_cache.bytes + runs->memory_bytes() +
-                      checkpointer_->memory_bytes() +
+      .memory_bytes = keydir.bytes + value_cache.bytes + run_memory_bytes +
+                      checkpoint_memory_bytes +
                       (observer_ == nullptr ? 0 : observer_->memory_bytes()),
+      .run_memory_bytes = run_memory_bytes,
+      .checkpoint_memory_bytes = checkpoint_memory_bytes,
       .segment_count = log.segment_count,
       .log_bytes = log.log_bytes,
       .keydir_bytes = keydir.bytes,

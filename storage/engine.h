@@ -70,9 +70,11 @@ struct EngineStats {
   uint64_t evicted_count = 0;     // Entries that left memory since Open.
   uint64_t checkpoint_count = 0;  // Since Open.
   uint64_t replay_bytes = 0;      // What a start would read of the log, about.
-  // Of all that counts against Options::memory_limit_bytes: keydir_bytes, value_cache_bytes,
-  // filters and fences of the runs, the observer's.
+  // Of all that counts against Options::memory_limit_bytes: keydir_bytes, value_cache_bytes, the
+  // next two, the observer's.
   uint64_t memory_bytes = 0;
+  uint64_t run_memory_bytes = 0;         // Filters and fences of the runs.
+  uint64_t checkpoint_memory_bytes = 0;  // A checkpoint's or a merge's, while there is one.
   uint64_t segment_count = 0;
   uint64_t log_bytes = 0;          // Of all segments, their unused part too.
   uint64_t keydir_bytes = 0;       // Memory of the KeyDir, all overhead counted.
