@@ -21,7 +21,6 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
-#include "base/digest.h"
 #include "base/key_id.h"
 #include "base/random.h"
 #include "base/version.h"
@@ -44,6 +43,7 @@
 #include "storage/record_batch.h"
 #include "storage/recovery_report.h"
 #include "storage/run_merge_cursor.h"
+#include "storage/run_search.h"
 #include "storage/scrub_progress.h"
 #include "storage/scrubber.h"
 #include "storage/segment_table.h"
@@ -84,13 +84,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   const RecoveryReport& recovery_report() const { return report_; }
 
  private:
-  // Preconditions, with what can be worked out before any lock is taken.
-  struct Guard {
-    absl::Span<const Precondition> preconditions;
-    std::vector<base::KeyId> key_ids;              // One each.
-    std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
-    StripeMask stripes = 0;
-  };
   // The current record of a key, read and checked.
   struct Current {
     absl::optional<Entry> entry;  // nullopt: there is none.
@@ -179,6 +172,10 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   uint64_t hot_bytes() const { return hot_bytes_.load(std::memory_order_relaxed); }
   // Compaction; engine_compact.cc.
   absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) override;
+  bool MustSearch() override;
+  bool Note(const RecordView& record, const Location& from) override;
+  absl::StatusOr<bool> SearchSome(uint64_t read_bytes_max) override;
+  void ForgetNotes() override { search_.reset(); }
   Manifest Floor() override;
   absl::StatusOr<Held> FindHolder(const base::KeyId& key_id, const RecordView& record,
                                   const Location& location);
@@ -227,6 +224,8 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Compactor> compactor_;
+  absl::optional<RunSearch> search_;  // Of the records that the compactor, its owner, copies next.
+  uint64_t search_generation_ = 0;    // Of the runs that it looks into.
   std::unique_ptr<Scrubber> scrubber_;
   std::atomic<bool> compaction_is_paused_{false};
 

@@ -1,5 +1,4 @@
-// What the parts of Engine::Impl tell each other of entries in memory and in the runs. Nothing but
-// engine*.cc includes this.
+// What the parts of Engine::Impl tell each other. Nothing but engine*.cc includes this.
 #ifndef SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 #define SLIPSTREAM_STORAGE_ENGINE_PARTS_H_
 
@@ -7,8 +6,12 @@
 #include <vector>
 
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "base/digest.h"
 #include "base/key_id.h"
+#include "storage/keydir.h"
 #include "storage/keydir_shard.h"
+#include "storage/precondition.h"
 
 namespace slipstream::storage {
 
@@ -29,6 +32,14 @@ struct Visited {
 struct Known {
   uint64_t generation = 0;   // Of the runs, before the look at them.
   std::vector<bool> absent;  // One each: neither in memory nor in the runs.
+};
+
+// Preconditions, with what can be worked out before any lock is taken.
+struct Guard {
+  absl::Span<const Precondition> preconditions;
+  std::vector<base::KeyId> key_ids;              // One each.
+  std::vector<base::ValueDigest> value_digests;  // One each; zeros but for kValue.
+  StripeMask stripes = 0;
 };
 
 }  // namespace slipstream::storage

@@ -62,8 +62,7 @@ absl::StatusOr<WriteResult> Engine::Impl::Transact(absl::Span<const Precondition
   }
 }
 
-absl::StatusOr<Engine::Impl::Guard> Engine::Impl::MakeGuard(
-    absl::Span<const Precondition> preconditions) const {
+absl::StatusOr<Guard> Engine::Impl::MakeGuard(absl::Span<const Precondition> preconditions) const {
   const Limits& limits = options_.limits;
   if (preconditions.size() > limits.batch_operations_max) {
     return TooLarge(preconditions.size(), "keys", limits.batch_operations_max);
