@@ -18,8 +18,21 @@ _COPTS = [
     "//conditions:default": [],
 })
 
+# What tests open a hundred thousand times is optimized in their builds too: four times as fast.
+_OPTIMIZED_PACKAGES = [
+    "base",
+    "storage",
+    "storage/testing",
+]
+
 def slipstream_cc_library(name, copts = [], **kwargs):
-    cc_library(name = name, copts = _COPTS + copts, features = _FEATURES, **kwargs)
+    optimization = []
+    if native.package_name() in _OPTIMIZED_PACKAGES:
+        optimization = select({
+            "//bazel:fastbuild": ["-O1"],
+            "//conditions:default": [],
+        })
+    cc_library(name = name, copts = _COPTS + optimization + copts, features = _FEATURES, **kwargs)
 
 def slipstream_cc_binary(name, copts = [], **kwargs):
     cc_binary(name = name, copts = _COPTS + copts, features = _FEATURES, **kwargs)

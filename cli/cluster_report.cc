@@ -97,6 +97,54 @@ std::string DescribeScrub(const v1::StatusResponse& status) {
   return text;
 }
 
+std::string DescribeMemory(const v1::StatusResponse& status) {
+  return absl::StrCat(
+      FormatBytes(status.memory_bytes()), " of ",
+      status.memory_limit_bytes() == 0 ? "no limit" : FormatBytes(status.memory_limit_bytes()),
+      ": KeyDir ", FormatBytes(status.keydir_bytes()), ", Merkle tree ",
+      FormatBytes(status.tree_bytes()), ", value cache ", FormatBytes(status.value_cache_bytes()),
+      ", filters of runs ", FormatBytes(status.run_memory_bytes()), ", checkpoint ",
+      FormatBytes(status.checkpoint_memory_bytes()));
+}
+
+std::string DescribeForecast(const v1::StatusResponse& status) {
+  const v1::MemoryForecast& forecast = status.memory_forecast();
+  std::string text = absl::StrCat(
+      "at 10 times the keys (", FormatCount(forecast.key_count()),
+      "): ", FormatBytes(forecast.all_hot_bytes()), " with all of them in memory: KeyDir ",
+      FormatBytes(forecast.keydir_bytes()), ", Merkle tree ", FormatBytes(forecast.tree_bytes()),
+      ", value cache ", FormatBytes(forecast.value_cache_bytes()), ", filters of runs ",
+      FormatBytes(forecast.run_memory_bytes()));
+  if (status.memory_limit_bytes() == 0) return text;
+  const std::string limit = FormatBytes(status.memory_limit_bytes());
+  if (forecast.hot_share() >= 1) {
+    absl::StrAppend(&text, "; the limit of ", limit, " has room for all");
+  } else {
+    absl::StrAppendFormat(&text, "; the limit of %s has room for %.0f %% of the keys", limit,
+                          100 * forecast.hot_share());
+  }
+  if (forecast.memory_bytes() > status.memory_limit_bytes()) {
+    absl::StrAppend(&text, ", and is too small: at least ", FormatBytes(forecast.memory_bytes()),
+                    " would be taken");
+  }
+  return text;
+}
+
+// "12 keys in memory (68.0 B each), 345 on disk alone; 500 entries in 2 runs of 44 KiB (1.6 B of
+// memory each); tree 2.4 B a key; a start would read 8 MiB of the log"
+std::string DescribeIndex(const v1::StatusResponse& status) {
+  const v1::MemoryForecast& forecast = status.memory_forecast();
+  return absl::StrCat(
+      FormatCount(status.hot_key_count(), "key", "keys"), " in memory (",
+      absl::StrFormat("%.1f B each", forecast.keydir_bytes_per_key()), "), ",
+      FormatCount(status.cold_key_count()), " on disk alone; ",
+      FormatCount(status.run_entry_count(), "entry", "entries"), " in ",
+      FormatCount(status.run_count(), "run", "runs"), " of ", FormatBytes(status.run_bytes()),
+      absl::StrFormat(" (%.1f B of memory each); tree %.1f B a key; a start would read ",
+                      forecast.run_bytes_per_key(), forecast.tree_bytes_per_key()),
+      FormatBytes(status.replay_bytes()), " of the log");
+}
+
 std::string DescribeClock(base::Hlc hlc) {
   const absl::Time time = base::TimeFromHlc(hlc);
   return absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M:%E3S UTC", time, absl::UTCTimeZone()),
@@ -133,6 +181,22 @@ Json RepairJson(const v1::RepairStats& repair) {
   json["sent_record_count"] = repair.sent_record_count();
   json["sent_record_bytes"] = repair.sent_record_bytes();
   json["held_back_record_count"] = repair.held_back_record_count();
+  return json;
+}
+
+Json ForecastJson(const v1::MemoryForecast& forecast) {
+  Json json;
+  json["key_count"] = forecast.key_count();
+  json["keydir_bytes_per_key"] = forecast.keydir_bytes_per_key();
+  json["run_bytes_per_key"] = forecast.run_bytes_per_key();
+  json["tree_bytes_per_key"] = forecast.tree_bytes_per_key();
+  json["keydir_bytes"] = forecast.keydir_bytes();
+  json["run_memory_bytes"] = forecast.run_memory_bytes();
+  json["tree_bytes"] = forecast.tree_bytes();
+  json["value_cache_bytes"] = forecast.value_cache_bytes();
+  json["all_hot_bytes"] = forecast.all_hot_bytes();
+  json["hot_share"] = forecast.hot_share();
+  json["memory_bytes"] = forecast.memory_bytes();
   return json;
 }
 
@@ -194,14 +258,6 @@ Json RootJson(const v1::RootResponse& roots) {
   return json;
 }
 
-std::string DescribeMemory(const v1::StatusResponse& status) {
-  return absl::StrCat(
-      FormatBytes(status.memory_bytes()), " of ",
-      status.memory_limit_bytes() == 0 ? "no limit" : FormatBytes(status.memory_limit_bytes()),
-      ": KeyDir ", FormatBytes(status.keydir_bytes()), ", Merkle tree ",
-      FormatBytes(status.tree_bytes()), ", value cache ", FormatBytes(status.value_cache_bytes()));
-}
-
 std::string StatusTable(const v1::StatusResponse& status) {
   Table table({{}, {}});
   table.AddRow({"node", Escape(status.node_name())});
@@ -217,11 +273,8 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"scrub", DescribeScrub(status)});
   table.AddRow({"sync", Escape(status.sync_policy())});
   table.AddRow({"memory", DescribeMemory(status)});
-  table.AddRow({"index", absl::StrCat(FormatCount(status.hot_key_count(), "key", "keys"),
-                                      " in memory, ", FormatCount(status.run_entry_count()), " in ",
-                                      FormatCount(status.run_count(), "run", "runs"), " of ",
-                                      FormatBytes(status.run_bytes()), "; a start would read ",
-                                      FormatBytes(status.replay_bytes()), " of the log")});
+  table.AddRow({"forecast", DescribeForecast(status)});
+  table.AddRow({"index", DescribeIndex(status)});
   table.AddRow(
       {"cache", absl::StrCat(FormatCount(status.value_cache_hit_count(), "hit", "hits"), ", ",
                              FormatCount(status.value_cache_miss_count(), "miss", "misses"))});
@@ -275,6 +328,9 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["stored_value_bytes"] = status.stored_value_bytes();
   json["memory_bytes"] = status.memory_bytes();
   json["memory_limit_bytes"] = status.memory_limit_bytes();
+  json["run_memory_bytes"] = status.run_memory_bytes();
+  json["checkpoint_memory_bytes"] = status.checkpoint_memory_bytes();
+  json["cold_key_count"] = status.cold_key_count();
   json["hot_key_count"] = status.hot_key_count();
   json["run_count"] = status.run_count();
   json["run_entry_count"] = status.run_entry_count();
@@ -291,6 +347,7 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["scrub_damaged_count"] = status.scrub_damaged_count();
   json["scrub_damaged_key_count"] = status.scrub_damaged_key_count();
   json["tree_difference_count"] = status.tree_difference_count();
+  json["memory_forecast"] = ForecastJson(status.memory_forecast());
   return json;
 }
 

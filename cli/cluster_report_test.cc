@@ -91,6 +91,21 @@ v1::StatusResponse SomeStatus() {
   status.set_copied_bytes(100);
   status.set_scrubbed_bytes(3 << 20);
   status.set_scrub_pass_count(2);
+  status.set_run_memory_bytes(1024);
+  status.set_checkpoint_memory_bytes(512);
+  status.set_cold_key_count(345);
+  v1::MemoryForecast& forecast = *status.mutable_memory_forecast();
+  forecast.set_key_count(123'460);
+  forecast.set_keydir_bytes_per_key(68);
+  forecast.set_run_bytes_per_key(1.64);
+  forecast.set_tree_bytes_per_key(2.4);
+  forecast.set_keydir_bytes(8 << 20);
+  forecast.set_run_memory_bytes(200 << 10);
+  forecast.set_tree_bytes(300 << 10);
+  forecast.set_value_cache_bytes(64 << 20);
+  forecast.set_all_hot_bytes(73 << 20);
+  forecast.set_hot_share(1);
+  forecast.set_memory_bytes(73 << 20);
   return status;
 }
 
@@ -108,8 +123,13 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "1.25\n"
             "scrub     3 MiB read, 2 passes\n"
             "sync      always\n"
-            "memory    5 MiB of 1 GiB: KeyDir 1 MiB, Merkle tree 1.5 KiB, value cache 3 MiB\n"
-            "index     12,000 keys in memory, 500 in 2 runs of 44 KiB; a start would read 8 MiB of "
+            "memory    5 MiB of 1 GiB: KeyDir 1 MiB, Merkle tree 1.5 KiB, value cache 3 MiB, "
+            "filters of runs 1 KiB, checkpoint 512 B\n"
+            "forecast  at 10 times the keys (123,460): 73 MiB with all of them in memory: KeyDir 8 "
+            "MiB, Merkle tree 300 KiB, value cache 64 MiB, filters of runs 200 KiB; the limit of 1 "
+            "GiB has room for all\n"
+            "index     12,000 keys in memory (68.0 B each), 345 on disk alone; 500 entries in 2 "
+            "runs of 44 KiB (1.6 B of memory each); tree 2.4 B a key; a start would read 8 MiB of "
             "the log\n"
             "cache     2,000 hits, 1 miss\n"
             "repair    2 sessions, 7 round trips, 2 KiB of metadata\n"
@@ -118,6 +138,18 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "clock     2023-11-14 22:13:20.000 UTC (HLC 018bcfe568000003)\n"
             "ids       node 0000000000000abc, actor 0000000000000def\n"
             "version   0.1.0\n");
+}
+
+TEST(ClusterReportTest, SaysWhatTheLimitWillLeaveInMemory) {
+  v1::StatusResponse status = SomeStatus();
+  status.mutable_memory_forecast()->set_hot_share(0.338);
+  EXPECT_THAT(StatusTable(status),
+              HasSubstr("200 KiB; the limit of 1 GiB has room for 34 % of the keys\n"));
+  status.mutable_memory_forecast()->set_memory_bytes(uint64_t{3} << 30);
+  EXPECT_THAT(StatusTable(status), HasSubstr("34 % of the keys, and is too small: at least 3 GiB "
+                                             "would be taken\n"));
+  status.set_memory_limit_bytes(0);
+  EXPECT_THAT(StatusTable(status), HasSubstr("200 KiB\nindex"));
 }
 
 TEST(ClusterReportTest, ShowsWhatIsWrongOnlyWhenItIs) {
@@ -156,6 +188,8 @@ TEST(ClusterReportTest, HasEveryFieldOfTheStatusInJson) {
   }
   EXPECT_EQ(static_cast<int>(json["repair"].size()), v1::RepairStats::descriptor()->field_count());
   EXPECT_EQ(static_cast<int>(json["push"].size()), v1::PushStats::descriptor()->field_count());
+  EXPECT_EQ(static_cast<int>(json["memory_forecast"].size()),
+            v1::MemoryForecast::descriptor()->field_count());
   EXPECT_EQ(json["actor"], "0000000000000def");
   EXPECT_EQ(json["hlc"], "018bcfe568000003");
 }

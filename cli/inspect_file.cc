@@ -34,6 +34,38 @@ namespace {
 
 constexpr size_t kMagicBytes = 8;
 
+struct KnownMagic {
+  uint64_t magic = 0;
+  FileKind kind = FileKind::kUnknown;
+  absl::string_view name;
+};
+constexpr KnownMagic kKnownMagics[] = {
+    {storage::kSegmentMagic, FileKind::kSegment, "segment"},
+    {storage::kRunMagic, FileKind::kRun, "run"},
+    {storage::kIndexMagic, FileKind::kIndex, "index"},
+    {storage::kManifestMagic, FileKind::kManifest, "manifest"},
+    {storage::kIdentityMagic, FileKind::kIdentity, "identity"},
+    {storage::kSnapshotMagic, FileKind::kSnapshot, "snapshot"},
+};
+
+// `front`: the file's first bytes.
+InspectReport ReportOnForeign(const InspectSource& source, absl::string_view front) {
+  InspectReport report{.kind = "unknown", .file_bytes = source.size()};
+  std::string what = front.empty()
+                         ? "is empty"
+                         : absl::StrCat("starts with the bytes ", absl::BytesToHexString(front));
+  absl::StrAppend(&what, "; ours start with ");
+  for (const KnownMagic& known : kKnownMagics) {
+    char bytes[kMagicBytes];
+    base::StoreLittle<uint64_t>(known.magic, bytes);
+    absl::StrAppend(&what, absl::string_view(bytes, kMagicBytes), " (", known.name, "), ");
+  }
+  absl::StrAppend(&what, "{ (proof) or zeros (prepared segment, spare)");
+  report.AddDamage(0, what);
+  report.verdict = "is none of our files";
+  return report;
+}
+
 std::string WordFor(merkle::Presence presence) {
   return presence == merkle::Presence::kPresent ? "present" : "absent";
 }
@@ -81,7 +113,8 @@ InspectReport ReportOnZeros(const InspectSource& source, uint64_t place) {
   return report;
 }
 
-absl::StatusOr<InspectReport> InspectAs(FileKind kind, const InspectSource& source,
+absl::StatusOr<InspectReport> InspectAs(FileKind kind, absl::string_view front,
+                                        const InspectSource& source,
                                         const InspectOptions& options) {
   switch (kind) {
     case FileKind::kIdentity:
@@ -105,9 +138,7 @@ absl::StatusOr<InspectReport> InspectAs(FileKind kind, const InspectSource& sour
     case FileKind::kUnknown:
       break;
   }
-  InspectReport report{.kind = "unknown", .file_bytes = source.size()};
-  report.AddDamage(0, source.size() == 0 ? "empty" : "starts with no magic of ours");
-  return report;
+  return ReportOnForeign(source, front);
 }
 
 }  // namespace
@@ -115,24 +146,12 @@ absl::StatusOr<InspectReport> InspectAs(FileKind kind, const InspectSource& sour
 FileKind KindOfBytes(absl::string_view front) {
   if (absl::StartsWith(front, "{")) return FileKind::kProof;
   if (front.size() < kMagicBytes) return FileKind::kUnknown;
-  switch (base::LoadLittle<uint64_t>(front.data())) {
-    case storage::kIdentityMagic:
-      return FileKind::kIdentity;
-    case storage::kManifestMagic:
-      return FileKind::kManifest;
-    case storage::kIndexMagic:
-      return FileKind::kIndex;
-    case storage::kSnapshotMagic:
-      return FileKind::kSnapshot;
-    case storage::kSegmentMagic:
-      return FileKind::kSegment;
-    case storage::kRunMagic:
-      return FileKind::kRun;
-    case 0:
-      return FileKind::kZeros;
-    default:
-      return FileKind::kUnknown;
+  const uint64_t magic = base::LoadLittle<uint64_t>(front.data());
+  if (magic == 0) return FileKind::kZeros;
+  for (const KnownMagic& known : kKnownMagics) {
+    if (known.magic == magic) return known.kind;
   }
+  return FileKind::kUnknown;
 }
 
 FileKind KindOfName(absl::string_view name) {
@@ -161,7 +180,7 @@ absl::StatusOr<InspectReport> InspectFile(const InspectSource& source,
              (kind == FileKind::kUnknown || kind == FileKind::kZeros)) {
     kind = named;
   }
-  SLIP_ASSIGN_OR_RETURN(InspectReport report, InspectAs(kind, source, options));
+  SLIP_ASSIGN_OR_RETURN(InspectReport report, InspectAs(kind, front, source, options));
   const bool misnamed = named != FileKind::kUnknown && kind != named && kind != FileKind::kZeros;
   if (misnamed) report.AddDamage(0, "is another kind of file than its name says");
   return report;

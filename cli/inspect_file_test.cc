@@ -44,6 +44,7 @@ using storage::FrameHeader;
 using storage::kPageBytes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr absl::string_view kFirstSegment = "storage_v1/0000000000000001.log";
 constexpr absl::string_view kRun = "sorted_log_v1/0000000000000001.run";
@@ -469,6 +470,22 @@ TEST(InspectFileTest, KnowsWhatIsPreparedAndWhatIsNothing) {
     EXPECT_EQ(unknown.kind, "unknown");
     EXPECT_FALSE(unknown.passes);
   }
+}
+
+TEST(InspectFileTest, SaysOfAForeignFileWhatItStartsWithAndWhatOursDo) {
+  constexpr absl::string_view kOurs =
+      "; ours start with SLIPSEGM (segment), SLIPSRUN (run), SLIPINDX (index), SLIPMANI "
+      "(manifest), SLIPIDEN (identity), { (proof) or zeros (prepared segment, spare)\n\n"
+      "is none of our files\n";
+  ASSERT_OK_AND_ASSIGN(const InspectReport elf, Inspect("\177ELF\2\1\1\3, and more"));
+  EXPECT_THAT(InspectText("slipctl", elf),
+              HasSubstr(absl::StrCat("starts with the bytes 7f454c4602010103", kOurs)));
+  ASSERT_OK_AND_ASSIGN(const InspectReport empty, Inspect(""));
+  EXPECT_THAT(InspectText("nothing", empty), HasSubstr(absl::StrCat("is empty", kOurs)));
+  // A name of ours: then its magic is damaged.
+  ASSERT_OK_AND_ASSIGN(const InspectReport named, Inspect("\177ELF\2\1\1\3", {.name = "identity"}));
+  EXPECT_EQ(named.kind, "identity");
+  EXPECT_THAT(InspectText("identity", named), Not(HasSubstr("none of our")));
 }
 
 TEST(InspectFileTest, GoesByTheMagicAndThenHoldsTheNameAgainstIt) {

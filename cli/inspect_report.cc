@@ -112,11 +112,13 @@ Json JsonOfTable(const InspectTable& table) {
 
 void InspectTable::AddRow(std::vector<InspectValue> row, uint64_t limit) {
   SLIP_CHECK(row.size() == columns.size());
-  if (rows.size() < limit) {
-    rows.push_back(std::move(row));
-  } else {
-    ++left_out;
-  }
+  if (TakesRow(limit)) rows.push_back(std::move(row));
+}
+
+bool InspectTable::TakesRow(uint64_t limit) {
+  if (rows.size() < limit) return true;
+  ++left_out;
+  return false;
 }
 
 void InspectReport::AddDamage(uint64_t offset, absl::string_view what) {

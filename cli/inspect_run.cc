@@ -16,6 +16,7 @@
 #include "base/key_id.h"
 #include "base/status_macros.h"
 #include "base/version.h"
+#include "cli/inspect_header.h"
 #include "storage/frame.h"
 #include "storage/run_filter.h"
 #include "storage/run_format.h"
@@ -61,12 +62,9 @@ class RunInspector {
   }
 
   absl::StatusOr<InspectReport> Run() && {
-    if (source_.size() < kPageBytes) {
-      report_.AddDamage(source_.size(),
-                        absl::StrFormat("ends after %d bytes, within its header", source_.size()));
-      return std::move(report_);
-    }
-    SLIP_RETURN_IF_ERROR(ReadHeader());
+    SLIP_ASSIGN_OR_RETURN(const absl::optional<std::string> page, ReadHeaderPage(source_, report_));
+    if (!page.has_value()) return std::move(report_);
+    SLIP_RETURN_IF_ERROR(ReadHeader(*page));
     if (header_.has_value()) {
       SLIP_ASSIGN_OR_RETURN(fences_good_,
                             CheckSection("fences", layout_.fences_offset, layout_.fences_bytes,
@@ -86,8 +84,7 @@ class RunInspector {
   }
 
  private:
-  absl::Status ReadHeader() {
-    SLIP_ASSIGN_OR_RETURN(const std::string page, source_.Read(0, kPageBytes));
+  absl::Status ReadHeader(absl::string_view page) {
     const absl::StatusOr<RunHeader> header = storage::DecodeRunHeader(page);
     if (absl::IsFailedPrecondition(header.status())) return header.status();
     RunHeader raw;
@@ -100,16 +97,8 @@ class RunInspector {
     }
     header_ = *header;
     layout_ = storage::RunLayoutOf(header->entry_count);
-    if (header->file_bytes != source_.size()) {
-      report_.AddDamage(std::min(header->file_bytes, source_.size()),
-                        absl::StrFormat("is %d bytes long, its header says %d", source_.size(),
-                                        header->file_bytes));
-    }
-    const absl::optional<uint64_t> named = storage::ParseRunFileName(options_.name);
-    if (named.has_value() && *named != header->run_number) {
-      report_.AddDamage(0, absl::StrFormat("is run %d by its header, %d by its name",
-                                           header->run_number, *named));
-    }
+    CheckLength(source_, header->file_bytes, report_);
+    CheckNumber(header->run_number, storage::ParseRunFileName(options_.name), report_);
     return absl::OkStatus();
   }
 
@@ -230,11 +219,7 @@ class RunInspector {
     } else if (located.entry.tombstone) {
       ++tombstone_count_;
     }
-    if (!options_.records) return;
-    if (entries_.rows.size() >= options_.limit) {
-      ++entries_.left_out;
-      return;
-    }
+    if (!options_.records || !entries_.TakesRow(options_.limit)) return;
     const uint64_t expires_at_ms = located.entry.expires_at_ms;
     entries_.AddRow({offset, absl::BytesToHexString(located.entry.key_id.view()),
                      base::ToString(located.entry.version), located.entry.sequence,

@@ -17,6 +17,7 @@
 #include "base/key_id.h"
 #include "base/status_macros.h"
 #include "base/version.h"
+#include "cli/inspect_header.h"
 #include "storage/ceilings.h"
 #include "storage/compression.h"
 #include "storage/frame.h"
@@ -83,12 +84,9 @@ class SegmentInspector {
   }
 
   absl::StatusOr<InspectReport> Run() && {
-    if (source_.size() < kPageBytes) {
-      report_.AddDamage(source_.size(),
-                        absl::StrFormat("ends after %d bytes, within its header", source_.size()));
-      return std::move(report_);
-    }
-    SLIP_RETURN_IF_ERROR(ReadHeader());
+    SLIP_ASSIGN_OR_RETURN(const absl::optional<std::string> page, ReadHeaderPage(source_, report_));
+    if (!page.has_value()) return std::move(report_);
+    SLIP_RETURN_IF_ERROR(ReadHeader(*page));
     SetEnd();
     SLIP_RETURN_IF_ERROR(ReadFrames());
     AddSummary();
@@ -98,8 +96,7 @@ class SegmentInspector {
   }
 
  private:
-  absl::Status ReadHeader() {
-    SLIP_ASSIGN_OR_RETURN(const std::string page, source_.Read(0, kPageBytes));
+  absl::Status ReadHeader(absl::string_view page) {
     const absl::StatusOr<SegmentHeader> header = storage::DecodeSegmentHeader(page);
     if (absl::IsFailedPrecondition(header.status())) return header.status();
     if (header.ok()) {
@@ -115,12 +112,11 @@ class SegmentInspector {
     std::memcpy(&raw, page.data(), sizeof(raw));
     AddHeader(raw);
     const absl::optional<uint64_t> named = storage::ParseSegmentFileName(options_.name);
-    if (!named.has_value()) return absl::OkStatus();
-    if (number_.has_value() && *number_ != *named) {
-      report_.AddDamage(
-          0, absl::StrFormat("is segment %d by its header, %d by its name", *number_, *named));
+    if (number_.has_value()) {
+      CheckNumber(*number_, named, report_);
+    } else {
+      number_ = named;
     }
-    if (!number_.has_value()) number_ = named;
     return absl::OkStatus();
   }
 
@@ -143,11 +139,7 @@ class SegmentInspector {
   // Decides up to where frames are looked for.
   void SetEnd() {
     end_ = std::min(source_.size(), storage::kSegmentBytesMax);
-    if (segment_bytes_.has_value() && *segment_bytes_ != source_.size()) {
-      report_.AddDamage(
-          std::min(*segment_bytes_, source_.size()),
-          absl::StrFormat("is %d bytes long, its header says %d", source_.size(), *segment_bytes_));
-    }
+    if (segment_bytes_.has_value()) CheckLength(source_, *segment_bytes_, report_);
     if (!options_.data_end.has_value()) return;
     if (*options_.data_end > end_) {
       report_.AddDamage(end_,
@@ -285,11 +277,7 @@ class SegmentInspector {
       const absl::Status value = storage::DecompressValue(header, placed.record.value).status();
       if (!value.ok()) report_.AddDamage(offset, absl::StrCat("LSN ", lsn, ": ", value.message()));
     }
-    if (!options_.records) return;
-    if (records_.rows.size() >= options_.limit) {
-      ++records_.left_out;
-      return;
-    }
+    if (!options_.records || !records_.TakesRow(options_.limit)) return;
     const bool is_change = is_put || header.type == RecordType::kDelete;
     records_.AddRow(
         {lsn, offset, TypeName(header.type),

@@ -12,6 +12,8 @@
 #include "node/real_clock.h"
 #include "storage/engine.h"
 #include "storage/file_system.h"
+#include "storage/memory_budget.h"
+#include "storage/options.h"
 
 namespace slipstream::node {
 namespace {
@@ -59,6 +61,41 @@ v1::Member ReportMember(const MemberState& member, absl::Time now) {
   return message;
 }
 
+// Ten times the keys of now.
+constexpr uint64_t kForecastFactor = 10;
+
+v1::MemoryForecast ForecastMemory(const storage::EngineStats& stats, uint64_t live_key_count,
+                                  Replica& replica) {
+  const storage::MemoryUse use{.key_count = live_key_count + stats.tombstone_count,
+                               .hot_key_count = stats.live_key_count + stats.tombstone_count,
+                               .keydir_bytes = stats.keydir_bytes,
+                               .run_entry_count = stats.run_entry_count,
+                               .run_memory_bytes = stats.run_memory_bytes,
+                               .tree_key_count = replica.tree().leaf_count(),
+                               .tree_bytes = replica.tree().memory_bytes()};
+  const storage::Options& options = replica.options().storage;
+  const storage::MemoryForecast forecast =
+      storage::ForecastMemory(use,
+                              {.limit_bytes = options.memory_limit_bytes,
+                               .value_cache_bytes = options.value_cache_bytes,
+                               .buffer_bytes = 2 * options.unflushed_bytes_max},
+                              kForecastFactor);
+  const storage::BytesPerKey per_key = storage::MeasureBytesPerKey(use);
+  v1::MemoryForecast message;
+  message.set_key_count(forecast.key_count);
+  message.set_keydir_bytes_per_key(per_key.keydir);
+  message.set_run_bytes_per_key(per_key.runs);
+  message.set_tree_bytes_per_key(per_key.tree);
+  message.set_keydir_bytes(forecast.keydir_bytes);
+  message.set_run_memory_bytes(forecast.run_memory_bytes);
+  message.set_tree_bytes(forecast.tree_bytes);
+  message.set_value_cache_bytes(forecast.value_cache_bytes);
+  message.set_all_hot_bytes(forecast.all_hot_bytes);
+  message.set_hot_share(forecast.hot_share);
+  message.set_memory_bytes(forecast.memory_bytes);
+  return message;
+}
+
 std::string InWords(const storage::DamagedRange& range) {
   return absl::StrFormat(
       "segment %d, bytes %d to %d, were damaged: records %d to %d are lost but for %d that could "
@@ -82,7 +119,11 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_data_directory(absl::Utf8SafeCHexEscape(serving.data_directory));
   message.set_sync_policy(std::string(SyncPolicyName(replica.options().storage.sync)));
   // The tree counts those on disk too, as of when it was last settled.
-  message.set_key_count(stats.complete ? stats.live_key_count : replica.tree().leaf_count());
+  const uint64_t key_count = stats.complete
+                                 ? stats.live_key_count
+                                 : std::max(replica.tree().leaf_count(), stats.live_key_count);
+  message.set_key_count(key_count);
+  message.set_cold_key_count(key_count - stats.live_key_count);
   message.set_tombstone_count(stats.tombstone_count);
   message.set_damaged_key_count(stats.damaged_key_count);
   message.set_segment_count(stats.segment_count);
@@ -106,6 +147,8 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_raw_value_bytes(stats.raw_value_bytes);
   message.set_stored_value_bytes(stats.stored_value_bytes);
   message.set_memory_bytes(stats.memory_bytes);
+  message.set_run_memory_bytes(stats.run_memory_bytes);
+  message.set_checkpoint_memory_bytes(stats.checkpoint_memory_bytes);
   message.set_memory_limit_bytes(replica.options().storage.memory_limit_bytes);
   message.set_hot_key_count(stats.live_key_count + stats.tombstone_count);
   message.set_run_count(stats.run_count);
@@ -123,6 +166,7 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_scrub_damaged_count(stats.scrub_damaged_count);
   message.set_scrub_damaged_key_count(stats.scrub_damaged_key_count);
   message.set_tree_difference_count(replica.tree_difference_count());
+  *message.mutable_memory_forecast() = ForecastMemory(stats, key_count, replica);
   return message;
 }
 

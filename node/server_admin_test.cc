@@ -110,6 +110,28 @@ TEST_F(ServerAdminTest, NoSnapshotGoesIntoTheDataDirectory) {
   }
 }
 
+TEST_F(ServerAdminTest, StatusTellsWhatMemoryHoldsAndWouldHold) {
+  ASSERT_OK(server_.Put("a", "1"));
+  ASSERT_OK(server_.Put("b", "2"));
+  ASSERT_OK(server_.Delete("b"));
+  (void)server_.server().replica().tree().Root();
+  ASSERT_OK_AND_ASSIGN(const v1::StatusResponse status, Status());
+  EXPECT_EQ(status.memory_bytes(), status.keydir_bytes() + status.tree_bytes() +
+                                       status.value_cache_bytes() + status.run_memory_bytes() +
+                                       status.checkpoint_memory_bytes());
+  EXPECT_EQ(status.hot_key_count(), 2u);
+  EXPECT_EQ(status.cold_key_count(), 0u);
+  const v1::MemoryForecast& forecast = status.memory_forecast();
+  EXPECT_EQ(forecast.key_count(), 20u);
+  EXPECT_EQ(forecast.keydir_bytes(), static_cast<uint64_t>(20 * forecast.keydir_bytes_per_key()));
+  EXPECT_EQ(forecast.run_memory_bytes(), static_cast<uint64_t>(20 * forecast.run_bytes_per_key()));
+  EXPECT_EQ(forecast.tree_bytes(), static_cast<uint64_t>(10 * forecast.tree_bytes_per_key()));
+  const storage::Options& options = server_.server().replica().options().storage;
+  EXPECT_EQ(forecast.value_cache_bytes(), options.value_cache_bytes);
+  EXPECT_EQ(forecast.all_hot_bytes(), forecast.memory_bytes());
+  EXPECT_EQ(forecast.hot_share(), 1);
+}
+
 TEST_F(ServerAdminTest, RootOfANodeAloneConverges) {
   ASSERT_OK(server_.Put("a", "1"));
   ASSERT_OK_AND_ASSIGN(const v1::RootResponse response, server_.Root());

@@ -1,6 +1,7 @@
 #include "storage/compactor.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -63,10 +64,9 @@ absl::StatusOr<bool> Compactor::Step() {
   if (!victim_.has_value()) {
     const absl::optional<SealedSegment> picked = Pick();
     if (!picked.has_value()) return false;
-    victim_.emplace(log_->FindFile(picked->link.number), *picked);
-    seen_bytes_ = 0;
+    Take(*picked);
   }
-  absl::StatusOr<bool> copied = CopySome();
+  absl::StatusOr<bool> copied = Advance();
   // A device that cannot read one page must not keep all others from being compacted.
   const bool unreadable = absl::IsUnavailable(copied.status()) && log_->status().ok();
   if (CannotBeCompacted(copied.status()) || unreadable) {
@@ -106,6 +106,51 @@ absl::optional<SealedSegment> Compactor::Pick() const {
   return is_due && worst_share > options_.dead_share ? worst : absl::nullopt;
 }
 
+void Compactor::Take(const SealedSegment& segment) {
+  const std::shared_ptr<const File> file = log_->FindFile(segment.link.number);
+  victim_.emplace(file, segment);
+  seen_bytes_ = 0;
+  stage_ = Stage::kCopy;
+  noted_end_ = std::numeric_limits<uint64_t>::max();
+  if (!records_->MustSearch()) return;
+  scout_.emplace(file, segment);
+  stage_ = Stage::kNote;
+}
+
+// Takes a step of the stage; returns whether all was copied.
+absl::StatusOr<bool> Compactor::Advance() {
+  switch (stage_) {
+    case Stage::kNote:
+      NoteSome();
+      return false;
+    case Stage::kSearch: {
+      SLIP_ASSIGN_OR_RETURN(const bool more,
+                            records_->SearchSome(kScannedPerCopied * options_.step_bytes));
+      if (!more) stage_ = Stage::kCopy;
+      return false;
+    }
+    case Stage::kCopy:
+      break;
+  }
+  return CopySome();
+}
+
+// Notes the records of the next few frames.
+void Compactor::NoteSome() {
+  const uint64_t scanned_max = scout_->scanned_bytes() + kScannedPerCopied * options_.step_bytes;
+  while (scout_->scanned_bytes() <= scanned_max) {
+    const absl::StatusOr<const LocatedRecord*> located = scout_->Current();
+    // An error is judged when copying comes to it.
+    const bool at_end = !located.ok() || *located == nullptr;
+    if (at_end || !records_->Note((*located)->record, (*located)->location)) {
+      noted_end_ = at_end ? std::numeric_limits<uint64_t>::max() : (*located)->location.offset;
+      stage_ = Stage::kSearch;
+      return;
+    }
+    scout_->Advance();
+  }
+}
+
 // Copies what is current of the next few frames; returns whether the end was reached.
 absl::StatusOr<bool> Compactor::CopySome() {
   SegmentReader& reader = *victim_;
@@ -115,6 +160,11 @@ absl::StatusOr<bool> Compactor::CopySome() {
     SLIP_ASSIGN_OR_RETURN(const LocatedRecord* const located, reader.Current());
     if (located == nullptr) return true;
     if (reader.scanned_bytes() > scanned_max) return false;
+    if (located->location.offset >= noted_end_) {
+      records_->ForgetNotes();
+      stage_ = Stage::kNote;
+      return false;
+    }
     SLIP_ASSIGN_OR_RETURN(const bool moved,
                           records_->MoveIfCurrent(located->record, located->location));
     if (moved) copied_bytes += located->record.bytes();
@@ -142,7 +192,7 @@ absl::Status Compactor::Drop() {
   SLIP_RETURN_IF_ERROR(manifest.Drop(segment.link, segment.previous));
   SLIP_RETURN_IF_ERROR(Decide(manifest));
   gaps_ = std::move(manifest.gaps);
-  victim_.reset();
+  Release();
   log_->DropSegment(segment.link.number);
   table_->Forget(segment.link.number);
   if (failed_.erase(segment.link.number) != 0) --failed_segment_count_;
@@ -178,7 +228,13 @@ absl::Status Compactor::MakeSpare() {
 // Leaves the segment as it is; what was copied of it stays in use.
 void Compactor::GiveUp() {
   if (failed_.insert(victim_->segment().link.number).second) ++failed_segment_count_;
+  Release();
+}
+
+void Compactor::Release() {
   victim_.reset();
+  scout_.reset();
+  records_->ForgetNotes();
 }
 
 bool Compactor::is_busy() const {

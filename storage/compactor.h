@@ -52,6 +52,17 @@ class Compactor {
     // makes that the current one. Returns whether it was. DATA_LOSS if it is current but known to
     // be damaged; FAILED_PRECONDITION if no segment can hold it; others as Log::EnsureRoom.
     virtual absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) = 0;
+    // Whether it takes reads to tell which records are current, so that to look for many at once
+    // pays.
+    virtual bool MustSearch() = 0;
+    // Notes a record that MoveIfCurrent will be asked for, if it takes reads to tell whether it is
+    // current. In log order. Returns false, noting nothing, if there is room for no more.
+    virtual bool Note(const RecordView& record, const Location& from) = 0;
+    // Finds out about some of what was noted, reading about `read_bytes_max`; returns whether there
+    // is more to find out. An error is the engine's last.
+    virtual absl::StatusOr<bool> SearchSome(uint64_t read_bytes_max) = 0;
+    // Forgets what was noted and found out.
+    virtual void ForgetNotes() = 0;
     // Returns a manifest without gaps that says what was given so far.
     virtual Manifest Floor() = 0;
 
@@ -81,11 +92,15 @@ class Compactor {
   Usage UsageOf(const SealedSegment& segment) const;
   absl::optional<SealedSegment> Pick() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeSpare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Take(const SealedSegment& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<bool> Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteSome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> CopySome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Drop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Decide(const Manifest& manifest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t LiveBytes(const SealedSegment& segment) const;
   void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Release() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   FileSystem* const fs_;
   const std::string directory_;
@@ -99,6 +114,10 @@ class Compactor {
   std::vector<SegmentGap> gaps_ ABSL_GUARDED_BY(mutex_);
   bool has_spare_ ABSL_GUARDED_BY(mutex_) = false;
   absl::optional<SegmentReader> victim_ ABSL_GUARDED_BY(mutex_);  // Being copied, or copied.
+  // Goes before it, in bounds, to note what the runs are to be searched for.
+  absl::optional<SegmentReader> scout_ ABSL_GUARDED_BY(mutex_);
+  enum class Stage { kNote, kSearch, kCopy } stage_ ABSL_GUARDED_BY(mutex_) = Stage::kCopy;
+  uint64_t noted_end_ ABSL_GUARDED_BY(mutex_) = 0;     // Where the first record stands that is not.
   uint64_t seen_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // Of the victim's records: moved, or dead.
   std::set<uint64_t> failed_ ABSL_GUARDED_BY(mutex_);  // Numbers of segments.
 

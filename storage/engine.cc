@@ -35,13 +35,13 @@ absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time n
   }
   const base::KeyId key_id = base::KeyIdOf(key);
   if (absl::optional<ReadResult> recalled = Recall(key_id, key, now)) return *std::move(recalled);
-  SLIP_ASSIGN_OR_RETURN(const Current current, ReadCurrent(key_id, Tombstones::kSkip));
+  SLIP_ASSIGN_OR_RETURN(const CurrentRecord current, ReadCurrent(key_id, Tombstones::kSkip));
   return Reveal(key_id, key, current, now);
 }
 
 // Returns what a reader of `key` at `now` sees of its current record, and keeps the value.
 ReadResult Engine::Impl::Reveal(const base::KeyId& key_id, absl::string_view key,
-                                const Current& current, absl::Time now) {
+                                const CurrentRecord& current, absl::Time now) {
   ReadResult result{.lsn = current.lsn};
   if (!current.entry.has_value()) return result;
   result.version = current.entry->version;
@@ -84,7 +84,7 @@ absl::optional<ReadResult> Engine::Impl::Recall(const base::KeyId& key_id, absl:
 }
 
 absl::StatusOr<Record> Engine::Impl::GetRecord(const base::KeyId& key_id, Lsn* lsn) {
-  SLIP_ASSIGN_OR_RETURN(const Current current, ReadCurrent(key_id, Tombstones::kRead));
+  SLIP_ASSIGN_OR_RETURN(const CurrentRecord current, ReadCurrent(key_id, Tombstones::kRead));
   if (!current.entry.has_value()) {
     return absl::NotFoundError(
         absl::StrCat("no record of key_id ", absl::BytesToHexString(key_id.view())));
@@ -100,12 +100,11 @@ absl::StatusOr<Record> Engine::Impl::GetRecord(const base::KeyId& key_id, Lsn* l
   };
 }
 
-absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyId& key_id,
-                                                                Tombstones tombstones,
-                                                                Check check) {
+absl::StatusOr<CurrentRecord> Engine::Impl::ReadCurrent(const base::KeyId& key_id,
+                                                        Tombstones tombstones, Check check) {
   absl::optional<Location> missing;
   for (int attempt = 0; attempt < kReadAttemptsMax; ++attempt) {
-    Current current;
+    CurrentRecord current;
     SLIP_ASSIGN_OR_RETURN(const absl::optional<LocatedEntry> located, FindEntry(key_id));
     if (!located.has_value()) return current;
     if (located->damaged) {
@@ -138,7 +137,8 @@ absl::StatusOr<Engine::Impl::Current> Engine::Impl::ReadCurrent(const base::KeyI
 
 // Decodes current.bytes into current.record, compares it with what the KeyDir says, and
 // decompresses its value.
-absl::Status Engine::Impl::CheckRecord(const Entry& entry, Check check, Current& current) const {
+absl::Status Engine::Impl::CheckRecord(const Entry& entry, Check check,
+                                       CurrentRecord& current) const {
   SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes->view()));
   const RecordView& record = current.record;
   if (record.bytes() != current.bytes->count || !IsRecordOf(entry, record)) {
@@ -184,6 +184,8 @@ EngineStats Engine::Impl::stats() {
   absl::MutexLock lock(&maintain_mutex_);
   const CompactionStats compaction = compactor_->stats();
   const ScrubStats scrub = scrubber_->stats();
+  const uint64_t run_memory_bytes = runs->memory_bytes();
+  const uint64_t checkpoint_memory_bytes = checkpointer_->memory_bytes();
   return {
       .live_key_count = keydir.live_count,
       .tombstone_count = keydir.tombstone_count,
@@ -196,9 +198,11 @@ EngineStats Engine::Impl::stats() {
       .evicted_count = evicted_count_.load(std::memory_order_relaxed),
       .checkpoint_count = checkpointer_->checkpoint_count(),
       .replay_bytes = ReplayBytes(),
-      .memory_bytes = keydir.bytes + value_cache.bytes + runs->memory_bytes() +
-                      checkpointer_->memory_bytes() +
+      .memory_bytes = keydir.bytes + value_cache.bytes + run_memory_bytes +
+                      checkpoint_memory_bytes +
                       (observer_ == nullptr ? 0 : observer_->memory_bytes()),
+      .run_memory_bytes = run_memory_bytes,
+      .checkpoint_memory_bytes = checkpoint_memory_bytes,
       .segment_count = log.segment_count,
       .log_bytes = log.log_bytes,
       .keydir_bytes = keydir.bytes,

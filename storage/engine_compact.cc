@@ -2,6 +2,7 @@
 // are dead, and what the manifest must remember.
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -12,6 +13,12 @@
 #include "storage/engine_impl.h"
 
 namespace slipstream::storage {
+namespace {
+
+// Memory for what a search in the runs looks for and finds, as a multiple of what a step copies.
+constexpr size_t kSearchBytesPerStepByte = 16;
+
+}  // namespace
 
 // Looks for the entry whose record is the one at `location`, in memory and, where that does not
 // have the key, in the runs; absent if the record is not current. DATA_LOSS if it is, but is not
@@ -25,7 +32,14 @@ absl::StatusOr<Held> Engine::Impl::FindHolder(const base::KeyId& key_id, const R
     held.located = shard.table.Find(key_id);
     held.is_hot = held.located.has_value() || shard.complete;
   }
-  if (!held.is_hot) {
+  const RunSearch::Found searched =
+      held.is_hot || !search_.has_value() ? RunSearch::Found{} : search_->Find(location);
+  if (searched.verdict == RunSearch::Verdict::kDead) return held;
+  if (searched.verdict == RunSearch::Verdict::kCurrent &&
+      sorted_log_.generation() == search_generation_) {
+    held.located = *searched.located;
+    held.generation = search_generation_;
+  } else if (!held.is_hot) {
     const SortedLog::View view = sorted_log_.view();
     const absl::StatusOr<absl::optional<RunEntry>> found = view.runs->Find(key_id);
     if (!found.ok()) return StopOver(found.status());
@@ -41,6 +55,35 @@ absl::StatusOr<Held> Engine::Impl::FindHolder(const base::KeyId& key_id, const R
                                                location.segment_number, location.offset));
   }
   return held;
+}
+
+bool Engine::Impl::MustSearch() {
+  return !sorted_log_.view().runs->runs().empty() && !keydir_.stats().complete;
+}
+
+bool Engine::Impl::Note(const RecordView& record, const Location& from) {
+  if (!search_.has_value())
+    search_.emplace(kSearchBytesPerStepByte * options_.compaction_step_bytes);
+  if (search_->full()) return false;
+  const base::KeyId key_id = base::KeyIdOf(record.key);
+  KeyDir::Exclusive locked(&keydir_, StripeOf(key_id.shard()));
+  const KeyDir::Shard& shard = locked.shard(key_id.shard());
+  const bool is_hot = shard.complete || shard.table.Find(key_id).has_value();
+  if (!is_hot) search_->Want(key_id, from);
+  return true;
+}
+
+absl::StatusOr<bool> Engine::Impl::SearchSome(uint64_t read_bytes_max) {
+  if (!search_.has_value()) return false;
+  if (!search_->started()) {
+    // After the look into memory: what had left it is in these runs. So a record that they do not
+    // name is dead for good; that one is current holds while they are in force.
+    SortedLog::View view = sorted_log_.view();
+    search_generation_ = view.generation;
+    search_->Start(std::move(view.runs));
+  }
+  absl::StatusOr<bool> more = search_->Step(read_bytes_max);
+  return more.ok() ? more : StopOver(more.status());
 }
 
 absl::StatusOr<bool> Engine::Impl::MoveIfCurrent(const RecordView& record, const Location& from) {

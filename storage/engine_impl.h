@@ -21,7 +21,6 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
-#include "base/digest.h"
 #include "base/key_id.h"
 #include "base/random.h"
 #include "base/version.h"
@@ -44,6 +43,7 @@
 #include "storage/record_batch.h"
 #include "storage/recovery_report.h"
 #include "storage/run_merge_cursor.h"
+#include "storage/run_search.h"
 #include "storage/scrub_progress.h"
 #include "storage/scrubber.h"
 #include "storage/segment_table.h"
@@ -89,21 +89,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   const RecoveryReport& recovery_report() const { return report_; }
 
  private:
-  // The current record of a key, read and checked.
-  struct Current {
-    absl::optional<Entry> entry;  // nullopt: there is none.
-    // What `record` points into; nullopt for a tombstone not asked for.
-    absl::optional<LogBytes> bytes;
-    RecordView record;
-    Location location;
-    std::string raw;  // The value, if it is stored compressed.
-    Lsn lsn = 0;
-
-    absl::string_view value() const {
-      return record.header.codec == Codec::kNone ? record.value : absl::string_view(raw);
-    }
-  };
-
   Impl(FileSystem* fs, absl::string_view directory, const Options& options,
        ChangeObserver* observer);
 
@@ -173,6 +158,10 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   uint64_t hot_bytes() const { return hot_bytes_.load(std::memory_order_relaxed); }
   // Compaction; engine_compact.cc.
   absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) override;
+  bool MustSearch() override;
+  bool Note(const RecordView& record, const Location& from) override;
+  absl::StatusOr<bool> SearchSome(uint64_t read_bytes_max) override;
+  void ForgetNotes() override { search_.reset(); }
   Manifest Floor() override;
   absl::StatusOr<Held> FindHolder(const base::KeyId& key_id, const RecordView& record,
                                   const Location& location);
@@ -188,15 +177,15 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::Status OnRunFailed(const absl::Status& cause) override { return StopOver(cause); }
 
   // Reading; engine.cc and engine_read_many.cc.
-  absl::StatusOr<Current> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones,
-                                      Check check = Check::kChecksum);
+  absl::StatusOr<CurrentRecord> ReadCurrent(const base::KeyId& key_id, Tombstones tombstones,
+                                            Check check = Check::kChecksum);
   absl::optional<ReadResult> Recall(const base::KeyId& key_id, absl::string_view key,
                                     absl::Time now);
-  ReadResult Reveal(const base::KeyId& key_id, absl::string_view key, const Current& current,
+  ReadResult Reveal(const base::KeyId& key_id, absl::string_view key, const CurrentRecord& current,
                     absl::Time now);
   void FinishReads(absl::Span<WaitingRead> waiting, absl::Span<const absl::string_view> keys,
                    absl::Time now, std::vector<absl::StatusOr<ReadResult>>& results);
-  absl::Status CheckRecord(const Entry& entry, Check check, Current& current) const;
+  absl::Status CheckRecord(const Entry& entry, Check check, CurrentRecord& current) const;
   static bool IsRecordOf(const Entry& entry, const RecordView& record);
   bool Quarantine(const LocatedEntry& located);
   void Notify(const base::KeyId& key_id);
@@ -225,6 +214,8 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   ValueCache value_cache_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Compactor> compactor_;
+  absl::optional<RunSearch> search_;  // Of the records that the compactor, its owner, copies next.
+  uint64_t search_generation_ = 0;    // Of the runs that it looks into.
   std::unique_ptr<Scrubber> scrubber_;
   std::atomic<bool> compaction_is_paused_{false};
 

@@ -10,6 +10,7 @@
 
 #include "base/status_macros.h"
 #include "storage/engine_impl.h"
+#include "storage/memory_budget.h"
 
 namespace slipstream::storage {
 namespace {
@@ -26,9 +27,6 @@ constexpr uint64_t kHardBytes = 16 << 10;
 constexpr uint64_t kBytesPerEntry = 70;
 // Checkpoints between two tries to merge on a full disk.
 constexpr uint64_t kCheckpointsPerMergeTry = 4;
-// What the KeyDir may take in any case, as a part of the limit: with less, every write would cost a
-// checkpoint.
-constexpr uint64_t kBudgetDivisor = 16;
 // A clean end is worth a checkpoint if this part of checkpoint_bytes would be read again.
 constexpr uint64_t kCloseDivisor = 16;
 
@@ -127,10 +125,7 @@ void Engine::Impl::UpdateHotBudget() {
                           2 * options_.unflushed_bytes_max +
                           sorted_log_.view().runs->memory_bytes() + checkpointer_->memory_bytes() +
                           (observer_ == nullptr ? 0 : observer_->memory_bytes());
-  const uint64_t usable = options_.memory_limit_bytes / 10 * 9;
-  hot_budget_.store(
-      std::max(usable - std::min(usable, others), options_.memory_limit_bytes / kBudgetDivisor),
-      std::memory_order_relaxed);
+  hot_budget_.store(HotBudgetBytes(options_.memory_limit_bytes, others), std::memory_order_relaxed);
 }
 
 uint64_t Engine::Impl::ReplayBytes() const {

@@ -4,16 +4,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "base/digest.h"
 #include "base/key_id.h"
+#include "storage/entry.h"
 #include "storage/keydir.h"
 #include "storage/keydir_shard.h"
+#include "storage/log_bytes.h"
 #include "storage/log_read.h"
 #include "storage/precondition.h"
+#include "storage/record.h"
 
 namespace slipstream::storage {
 
@@ -38,6 +43,21 @@ enum class Tombstones : uint8_t { kRead, kSkip };
 
 // How much of a record is checked: what its checksum vouches for, or its value's digest as well.
 enum class Check : uint8_t { kChecksum, kDigest };
+
+// The current record of a key, read and checked.
+struct CurrentRecord {
+  absl::optional<Entry> entry;  // nullopt: there is none.
+  // What `record` points into; nullopt for a tombstone not asked for.
+  absl::optional<LogBytes> bytes;
+  RecordView record;
+  Location location;
+  std::string raw;  // The value, if it is stored compressed.
+  Lsn lsn = 0;
+
+  absl::string_view value() const {
+    return record.header.codec == Codec::kNone ? record.value : absl::string_view(raw);
+  }
+};
 
 // A record that GetMany reads.
 struct WaitingRead {

@@ -67,7 +67,8 @@ void Engine::Impl::FinishReads(absl::Span<WaitingRead> waiting,
   for (WaitingRead& one : waiting) {
     absl::Status status;
     if (one.read.file != nullptr) status = reads[next_read++].status;
-    Current current{.entry = one.located.entry, .location = one.located.location, .lsn = one.lsn};
+    CurrentRecord current{
+        .entry = one.located.entry, .location = one.located.location, .lsn = one.lsn};
     current.bytes = std::move(one.read.bytes);
     if (status.ok()) status = CheckRecord(one.located.entry, Check::kChecksum, current);
     const absl::string_view key = keys[one.index];

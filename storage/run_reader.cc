@@ -185,19 +185,38 @@ bool SortedRun::MayContain(const base::KeyId& key_id) const {
 }
 
 absl::StatusOr<absl::optional<RunEntry>> SortedRun::Find(const base::KeyId& key_id) const {
+  RunPageBuffer buffer(1);
+  return Find(key_id, buffer);
+}
+
+absl::StatusOr<absl::optional<RunEntry>> SortedRun::Find(const base::KeyId& key_id,
+                                                         RunPageBuffer& buffer) const {
   const RunPageRange pages = PagesOfKey(key_id);
   for (uint64_t page = pages.end; page-- > pages.first;) {
     if (!PageMayContain(page, key_id)) continue;
-    alignas(kPageBytes) char bytes[kPageBytes];
-    SLIP_RETURN_IF_ERROR(ReadPages({.first = page, .end = page + 1}, bytes));
-    SLIP_ASSIGN_OR_RETURN(const RunPageView view,
-                          DecodePage(absl::string_view(bytes, kPageBytes), page));
+    SLIP_ASSIGN_OR_RETURN(const absl::string_view bytes, Buffered(page, buffer));
+    SLIP_ASSIGN_OR_RETURN(const RunPageView view, DecodePage(bytes, page));
     const size_t index = view.LowerBound(key_id);
     if (index < view.entry_count() && view.key_id(index) == key_id) return view.entry(index);
     // A key_id within the page, and not there, is not on an earlier one.
     if (index > 0) break;
   }
   return absl::nullopt;
+}
+
+absl::StatusOr<absl::string_view> SortedRun::Buffered(uint64_t page_index,
+                                                      RunPageBuffer& buffer) const {
+  if (page_index < buffer.pages_.first || page_index >= buffer.pages_.end) {
+    if (!buffer.bytes_) buffer.bytes_.emplace(buffer.pages_per_read_ * kPageBytes);
+    const RunPageRange pages{
+        .first = page_index,
+        .end = std::min(page_index + buffer.pages_per_read_, header_.page_count)};
+    buffer.pages_ = {};
+    SLIP_RETURN_IF_ERROR(ReadPages(pages, buffer.bytes_->data()));
+    buffer.pages_ = pages;
+    buffer.read_bytes_ += (pages.end - pages.first) * kPageBytes;
+  }
+  return buffer.bytes_->view().substr((page_index - buffer.pages_.first) * kPageBytes, kPageBytes);
 }
 
 absl::Status SortedRun::ReadPages(const RunPageRange& pages, char* destination) const {

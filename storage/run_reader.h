@@ -36,6 +36,25 @@ struct RunPageRange {
   friend bool operator==(const RunPageRange&, const RunPageRange&) = default;
 };
 
+// Pages of one run that were read last, for look-ups in key_id order: those whose keys are on them
+// need no read. Not thread-safe.
+class RunPageBuffer {
+ public:
+  // Reads take so many pages, at least one, as far as the run has them.
+  explicit RunPageBuffer(uint64_t pages_per_read) : pages_per_read_(pages_per_read) {}
+
+  // Of all reads so far.
+  uint64_t read_bytes() const { return read_bytes_; }
+
+ private:
+  friend class SortedRun;
+
+  const uint64_t pages_per_read_;
+  RunPageRange pages_;
+  absl::optional<AlignedBuffer> bytes_;
+  uint64_t read_bytes_ = 0;
+};
+
 // Immutable. Thread-safe.
 class SortedRun {
  public:
@@ -53,6 +72,9 @@ class SortedRun {
   // Returns the entry of `key_id`, nullopt if there is none. DATA_LOSS, with path and page, if a
   // page fails its checks; UNAVAILABLE if the device does.
   absl::StatusOr<absl::optional<RunEntry>> Find(const base::KeyId& key_id) const;
+  // The same, by way of `buffer`, which is used for this run alone.
+  absl::StatusOr<absl::optional<RunEntry>> Find(const base::KeyId& key_id,
+                                                RunPageBuffer& buffer) const;
 
   // Returns the pages that can hold entries of `range`; empty if none can.
   RunPageRange PagesOf(const base::KeyRange& range) const;
@@ -90,6 +112,8 @@ class SortedRun {
   // Returns the pages that can hold `key_id`: one, unless 8 bytes of it are those of a fence.
   RunPageRange PagesOfKey(const base::KeyId& key_id) const;
   bool PageMayContain(uint64_t page_index, const base::KeyId& key_id) const;
+  // Returns the bytes of a page that is in `buffer`, or is read there with those after it.
+  absl::StatusOr<absl::string_view> Buffered(uint64_t page_index, RunPageBuffer& buffer) const;
 
   const std::string path_;
   const std::unique_ptr<File> file_;

@@ -27,6 +27,15 @@ const base::KeyRange kAllKeys = base::RangeOf(base::KeyPrefix{});
 
 absl::Status Wrong(absl::string_view what) { return absl::InternalError(what); }
 
+absl::StatusOr<std::vector<Entry>> ReadEntries(Engine& engine) {
+  std::vector<Entry> entries;
+  SLIP_RETURN_IF_ERROR(engine.VisitEntries(kAllKeys, [&entries](const Entry& entry) {
+    entries.push_back(entry);
+    return true;
+  }));
+  return entries;
+}
+
 // The records of a log, as far as they must differ from each other. Compaction copies records: then
 // all that counts is the same.
 struct LoggedRecords {
@@ -80,6 +89,7 @@ Options ColdOptions() {
 
 void Account::Wrote(absl::Span<const Mutation> mutations, Atomicity atomicity,
                     const WriteResult& result) {
+  ++revision_;
   const bool has_commit = atomicity == Atomicity::kAll && mutations.size() > 1;
   const Lsn first_lsn = result.lsn - (mutations.size() - 1) - (has_commit ? 1 : 0);
   if (has_commit) batches_.emplace_back(first_lsn, result.lsn);
@@ -92,9 +102,19 @@ void Account::Wrote(absl::Span<const Mutation> mutations, Atomicity atomicity,
   }
 }
 
-void Account::Durable(Lsn lsn) { durable_lsn_ = std::max(durable_lsn_, lsn); }
+void Account::Durable(Lsn lsn) {
+  if (lsn <= durable_lsn_) return;
+  ++revision_;
+  durable_lsn_ = lsn;
+}
 
 absl::Status Account::CheckReopened(Engine& engine) {
+  SLIP_ASSIGN_OR_RETURN(const std::vector<Entry> entries, ReadEntries(engine));
+  return CheckReopened(engine, entries);
+}
+
+absl::Status Account::CheckReopened(Engine& engine, absl::Span<const Entry> entries) {
+  ++revision_;
   const Lsn last_lsn = engine.appended_lsn();
   if (last_lsn < durable_lsn_) {
     return Wrong(absl::StrFormat("ends at LSN %d, but %d was durable", last_lsn, durable_lsn_));
@@ -108,21 +128,24 @@ absl::Status Account::CheckReopened(Engine& engine) {
   std::erase_if(writes_, [last_lsn](const Written& write) { return write.lsn > last_lsn; });
   std::erase_if(batches_, [last_lsn](const auto& batch) { return batch.second > last_lsn; });
   durable_lsn_ = last_lsn;
-  return CheckReads(engine);
+  return CheckReads(engine, entries);
 }
 
 absl::Status Account::CheckReads(Engine& engine) const {
+  SLIP_ASSIGN_OR_RETURN(const std::vector<Entry> entries, ReadEntries(engine));
+  return CheckReads(engine, entries);
+}
+
+absl::Status Account::CheckReads(Engine& engine, absl::Span<const Entry> entries) const {
   std::set<base::KeyId> expected;
   for (const Written& write : writes_) {
     if (!expected.insert(base::KeyIdOf(write.key)).second) continue;
     SLIP_RETURN_IF_ERROR(CheckKey(engine, write.key));
   }
-  bool invented = false;
-  SLIP_RETURN_IF_ERROR(engine.VisitEntries(kAllKeys, [&](const Entry& entry) {
-    invented = expected.count(entry.key_id) == 0;
-    return !invented;
-  }));
-  return invented ? Wrong("holds a key that was not written") : absl::OkStatus();
+  for (const Entry& entry : entries) {
+    if (expected.count(entry.key_id) == 0) return Wrong("holds a key that was not written");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Account::CheckKey(Engine& engine, absl::string_view key) const {
@@ -150,16 +173,18 @@ absl::Status Account::CheckKey(Engine& engine, absl::string_view key) const {
 }
 
 std::vector<Entry> AllEntries(Engine& engine) {
-  std::vector<Entry> entries;
-  const absl::Status visited = engine.VisitEntries(kAllKeys, [&entries](const Entry& entry) {
-    entries.push_back(entry);
-    return true;
-  });
-  SLIP_CHECK(visited.ok());
-  return entries;
+  absl::StatusOr<std::vector<Entry>> entries = ReadEntries(engine);
+  SLIP_CHECK(entries.ok());
+  return *std::move(entries);
 }
 
 absl::Status CheckEntriesAgainstLog(Engine& engine, FileSystem* fs) {
+  SLIP_ASSIGN_OR_RETURN(const std::vector<Entry> entries, ReadEntries(engine));
+  return CheckEntriesAgainstLog(engine, entries, fs);
+}
+
+absl::Status CheckEntriesAgainstLog(Engine& engine, absl::Span<const Entry> entries,
+                                    FileSystem* fs) {
   SLIP_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs->ListDirectory(kDirectory));
   std::vector<uint64_t> numbers;
   for (const std::string& name : names) {
@@ -182,7 +207,6 @@ absl::Status CheckEntriesAgainstLog(Engine& engine, FileSystem* fs) {
     return Wrong(absl::StrFormat("the log ends at LSN %d, the engine says %d",
                                  recovery.tail.last_lsn, engine.appended_lsn()));
   }
-  const std::vector<Entry> entries = AllEntries(engine);
   if (entries.size() != logged.newest.size()) {
     return Wrong("the log holds other keys than the KeyDir");
   }

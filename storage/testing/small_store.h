@@ -45,11 +45,18 @@ class Account {
 
   // Checks a newly opened engine: it holds a prefix, in log order, of what was written, not shorter
   // than what was durable, batches whole, no byte invented. Forgets what it lost, which later lives
-  // must not bring back. Returns what is wrong.
+  // must not bring back. Returns what is wrong. `entries`: all that the engine has, for callers
+  // that know them already.
   absl::Status CheckReopened(Engine& engine);
+  absl::Status CheckReopened(Engine& engine, absl::Span<const Entry> entries);
 
   // Checks that reads return exactly what was written.
   absl::Status CheckReads(Engine& engine) const;
+  absl::Status CheckReads(Engine& engine, absl::Span<const Entry> entries) const;
+
+  // Changes with every call that may change what is expected, so that of one script's accounts two
+  // with the same number expect the same.
+  uint64_t revision() const { return revision_; }
 
  private:
   struct Written {
@@ -65,11 +72,14 @@ class Account {
   std::vector<Written> writes_;               // In log order.
   std::vector<std::pair<Lsn, Lsn>> batches_;  // First and last LSN of atomic ones.
   Lsn durable_lsn_ = 0;
+  uint64_t revision_ = 0;
 };
 
 // Checks that the entries are what a scan of all records in the log says, and that no version and
-// no dot occurs twice in it. The engine must have nothing unflushed.
+// no dot occurs twice in it. The engine must have nothing unflushed. `entries` as with Account.
 absl::Status CheckEntriesAgainstLog(Engine& engine, FileSystem* fs);
+absl::Status CheckEntriesAgainstLog(Engine& engine, absl::Span<const Entry> entries,
+                                    FileSystem* fs);
 
 // Returns all entries, in order.
 std::vector<Entry> AllEntries(Engine& engine);
