@@ -268,6 +268,7 @@ std::string StatusTable(const v1::StatusResponse& status) {
   table.AddRow({"data", Escape(status.data_directory())});
   table.AddRow({"log", DescribeLog(status)});
   table.AddRow({"io", Escape(status.io_path())});
+  table.AddRow({"reads", Escape(status.read_many())});
   table.AddRow({"values", DescribeValues(status)});
   table.AddRow({"space", DescribeSpace(status)});
   table.AddRow({"scrub", DescribeScrub(status)});
@@ -304,6 +305,7 @@ Json StatusJson(const v1::StatusResponse& status) {
   json["actor"] = Hex(status.actor());
   json["data_directory"] = status.data_directory();
   json["io_path"] = status.io_path();
+  json["read_many"] = status.read_many();
   json["sync_policy"] = status.sync_policy();
   json["key_count"] = status.key_count();
   json["tombstone_count"] = status.tombstone_count();

@@ -54,6 +54,7 @@ v1::StatusResponse SomeStatus() {
   status.set_actor(0xdef);
   status.set_data_directory("./slipstream-data");
   status.set_io_path("buffered (tmpfs is memory)");
+  status.set_read_many("io_uring");
   status.set_sync_policy("always");
   status.set_key_count(12345);
   status.set_tombstone_count(1);
@@ -118,6 +119,7 @@ TEST(ClusterReportTest, ShowsTheStatusInUnitsOfPeople) {
             "data      ./slipstream-data\n"
             "log       2 segments, 64 MiB; LSN 1,000 written, 999 durable\n"
             "io        buffered (tmpfs is memory)\n"
+            "reads     io_uring\n"
             "values    3 MiB written as 1 MiB (33 %)\n"
             "space     8 MiB dead, 1 MiB to be freed, 3 segments compacted, write amplification "
             "1.25\n"

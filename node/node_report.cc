@@ -130,6 +130,7 @@ v1::StatusResponse ReportStatus(const Serving& serving) {
   message.set_log_bytes(stats.log_bytes);
   message.set_keydir_bytes(stats.keydir_bytes);
   message.set_io_path(storage::DescribeIoPath(stats.io_path));
+  message.set_read_many(stats.read_many);
   message.set_value_cache_bytes(stats.value_cache_bytes);
   message.set_value_cache_hit_count(stats.value_cache_hit_count);
   message.set_value_cache_miss_count(stats.value_cache_miss_count);

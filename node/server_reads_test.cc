@@ -134,5 +134,36 @@ TEST_F(ServerReadsTest, PipelinedGets) {
   for (size_t i = 0; i < kReads; ++i) EXPECT_EQ(values[i], ValueOf(i));
 }
 
+TEST_F(ServerReadsTest, StepsOfTransactions) {
+  std::vector<std::string> values(kReads);
+  std::vector<std::thread> clients;
+  {
+    HeldReads reads(&server_.disk());
+    for (size_t i = 0; i < kReads; ++i) {
+      clients.emplace_back([this, &values, i] {
+        grpc::ClientContext context;
+        SetTestDeadline(context);
+        const auto stream = server_.kv().Transaction(&context);
+        v1::TransactionRequest begin;
+        begin.mutable_begin();
+        v1::TransactionRequest get;
+        *get.mutable_operation() = GetOperation(KeyOf(i));
+        v1::TransactionResponse response;
+        EXPECT_TRUE(stream->Write(begin) && stream->Read(&response));
+        EXPECT_TRUE(stream->Write(get) && stream->Read(&response));
+        values[i] = response.value();
+        v1::TransactionRequest rollback;
+        rollback.mutable_rollback();
+        EXPECT_TRUE(stream->Write(rollback) && stream->Read(&response));
+        EXPECT_TRUE(stream->Finish().ok());
+      });
+    }
+    EXPECT_TRUE(reads.AwaitWaiting(kReads));
+    EXPECT_OK(server_.Put("other", "v"));
+  }
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 0; i < kReads; ++i) EXPECT_EQ(values[i], ValueOf(i));
+}
+
 }  // namespace
 }  // namespace slipstream::node

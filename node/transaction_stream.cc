@@ -71,17 +71,15 @@ class TransactionStream final
       ok = running_ = !ended_;
     }
     if (!ok) return Advance();
-    Outcome outcome = Run();
-    serving_.commits->RunWhenDurable(
-        outcome.lsn, [this, outcome = std::move(outcome)](const absl::Status& durable) {
-          {
-            absl::MutexLock lock(&mutex_);
-            running_ = false;
-            active_at_ = SteadyNow();
-            Settle(durable.ok() ? outcome.status : durable, outcome.over);
-          }
-          Advance();
-        });
+    // What it reads, or what its commit must compare, may have to come from the disk.
+    const absl::Status status = serving_.readers->Submit([this] { RunAndSettle(); });
+    if (status.ok()) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      running_ = false;
+      End(status);
+    }
+    Advance();
   }
 
   void OnWriteDone(bool ok) override {
@@ -125,7 +123,21 @@ class TransactionStream final
     return serving_.transactions->Add(this);
   }
 
-  // Runs the step that was read.
+  // Runs the step that was read; its answer leaves when it may.
+  void RunAndSettle() {
+    Outcome outcome = Run();
+    serving_.commits->RunWhenDurable(
+        outcome.lsn, [this, outcome = std::move(outcome)](const absl::Status& durable) {
+          {
+            absl::MutexLock lock(&mutex_);
+            running_ = false;
+            active_at_ = SteadyNow();
+            Settle(durable.ok() ? outcome.status : durable, outcome.over);
+          }
+          Advance();
+        });
+  }
+
   Outcome Run() {
     response_.Clear();
     Outcome outcome;
