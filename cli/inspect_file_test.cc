@@ -475,7 +475,8 @@ TEST(InspectFileTest, KnowsWhatIsPreparedAndWhatIsNothing) {
 TEST(InspectFileTest, SaysOfAForeignFileWhatItStartsWithAndWhatOursDo) {
   constexpr absl::string_view kOurs =
       "; ours start with SLIPSEGM (segment), SLIPSRUN (run), SLIPINDX (index), SLIPMANI "
-      "(manifest), SLIPIDEN (identity), { (proof) or zeros (prepared segment, spare)\n\n"
+      "(manifest), SLIPIDEN (identity), SLIPSNAP (snapshot), { (proof) or zeros (prepared "
+      "segment, spare)\n\n"
       "is none of our files\n";
   ASSERT_OK_AND_ASSIGN(const InspectReport elf, Inspect("\177ELF\2\1\1\3, and more"));
   EXPECT_THAT(InspectText("slipctl", elf),
