@@ -92,24 +92,24 @@ class KvService final : public v1::KvService::CallbackService {
                                      const v1::TransactRequest* request,
                                      v1::TransactResponse* response) override {
     // Its preconditions may have to be read.
-    return StartSlowCall(serving_, context, request->SpaceUsedLong(),
-                         [this, request, response](UnaryCall* call) {
-                           storage::Lsn lsn = 0;
-                           const absl::Status status = WriteIf(*request, response, &lsn);
-                           call->FinishWhenDurable(lsn, status);
-                         });
+    return StartReadingCall(serving_, context, request->SpaceUsedLong(),
+                            [this, request, response](UnaryCall* call) {
+                              storage::Lsn lsn = 0;
+                              const absl::Status status = WriteIf(*request, response, &lsn);
+                              call->FinishWhenDurable(lsn, status);
+                            });
   }
 
   grpc::ServerUnaryReactor* MultiGet(grpc::CallbackServerContext* context,
                                      const v1::MultiGetRequest* request,
                                      v1::MultiGetResponse* response) override {
-    return StartSlowCall(serving_, context, request->SpaceUsedLong(),
-                         [this, request, response](UnaryCall* call) {
-                           storage::Lsn lsn = 0;
-                           const absl::Status status = ReadAll(*request, call, response, &lsn);
-                           if (!status.ok()) return call->FinishWith(status);
-                           call->FinishWhenDurable(lsn);
-                         });
+    return StartReadingCall(serving_, context, request->SpaceUsedLong(),
+                            [this, request, response](UnaryCall* call) {
+                              storage::Lsn lsn = 0;
+                              const absl::Status status = ReadAll(*request, call, response, &lsn);
+                              if (!status.ok()) return call->FinishWith(status);
+                              call->FinishWhenDurable(lsn);
+                            });
   }
 
   grpc::ServerWriteReactor<v1::ScanResponse>* Scan(grpc::CallbackServerContext* context,

@@ -136,22 +136,25 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
     bool has_more = true;
     while (has_more) {
       auto group = std::make_unique<Group>(&serving_, &request_);
-      if (!group->run.Run(GroupRun::Reads::kInMemory)) return Wait(std::move(group));
+      if (!group->run.Run(GroupRun::Reads::kInMemory)) return ReadFromDisk(std::move(group));
       has_more = Place(std::move(group));
     }
   }
 
-  void Wait(std::unique_ptr<Group> group) {
+  void ReadFromDisk(std::unique_ptr<Group> group) {
     const absl::Status status =
         serving_.readers->Submit([this, group = std::move(group)]() mutable {
           group->run.Run(GroupRun::Reads::kAlsoFromDisk);
-          if (Place(std::move(group))) RunGroups();
+          // In turn with those who wait for a reader.
+          if (Place(std::move(group)) && !serving_.readers->Submit([this] { RunGroups(); }).ok()) {
+            RunGroups();
+          }
         });
     if (status.ok()) return;
     {
       absl::MutexLock lock(&mutex_);
       running_ = false;
-      Break(status);
+      EndInput(status);
     }
     Advance();
   }
@@ -193,7 +196,8 @@ class PipelineStream final : public grpc::ServerBidiReactor<v1::PipelineRequest,
 
   // Gives back what a request holds that is done with, if that is much.
   static void Forget(v1::PipelineRequest& request) {
-    if (request.ByteSizeLong() > kKeptRequestBytesMax) v1::PipelineRequest().Swap(&request);
+    // Not ByteSizeLong: what was cleared is kept as well.
+    if (request.SpaceUsedLong() > kKeptRequestBytesMax) v1::PipelineRequest().Swap(&request);
   }
 
   // Reads no more; the stream ends with `status` when all is answered. The first status stays.

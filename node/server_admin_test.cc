@@ -100,12 +100,14 @@ TEST_F(ServerAdminTest, SavesASnapshotNamedByItsRoot) {
 }
 
 TEST_F(ServerAdminTest, NoSnapshotGoesIntoTheDataDirectory) {
-  for (const absl::string_view directory : {"/data/backup", "backup"}) {
+  using namespace std::string_literals;
+  for (const std::string& directory : {"/data/backup"s, "backup"s, "/backup\0"s}) {
     v1::SaveSnapshotRequest request;
-    request.set_directory(std::string(directory));
+    request.set_directory(directory);
     const auto saved =
         TestServer::Call(server_.admin(), &v1::AdminService::Stub::SaveSnapshot, request);
-    EXPECT_THAT(saved, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(directory)));
+    EXPECT_THAT(saved, StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr(absl::CHexEscape(directory))));
     EXPECT_EQ(base::ReasonOf(saved.status()), base::kReasonSnapshotPath);
   }
 }

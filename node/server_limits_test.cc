@@ -135,6 +135,7 @@ TEST(ServerLimitsTest, PipelineEndsAtTheBytesAfterItsAnswer) {
 TEST(ServerLimitsTest, CallsThatWaitForAWorkerAreBounded) {
   ServerOptions options = TestServer::DefaultOptions();
   options.workers.queued_tasks_max = 0;
+  options.readers.queued_tasks_max = 0;
   TestServer server(options);
   ExpectTooBusy(server.MultiGet({"k"}).status());
   ExpectTooBusy(server.Scan({}).status);

@@ -66,6 +66,8 @@ class BusyMark {
 absl::StatusOr<storage::SavedSnapshot> SnapshotSaver::Save(absl::string_view directory,
                                                            absl::Time now) {
   if (!absl::StartsWith(directory, "/")) return RefusePath(directory, "is no absolute path");
+  // The system would take it for the end of the path.
+  if (absl::StrContains(directory, '\0')) return RefusePath(directory, "has a byte 0 in it");
   if (IsWithin(Resolve(directory), Resolve(data_directory_))) {
     return RefusePath(directory, "is in the data directory: a snapshot must be elsewhere");
   }

@@ -73,6 +73,16 @@ void Continue(WorkerPool& pool, UnaryCall* call, Handle handle) {
   if (!status.ok()) call->FinishWith(status);
 }
 
+// StartCall for what waits for the disk: `handle(call)` runs on a reader.
+template <typename Handle>
+grpc::ServerUnaryReactor* StartReadingCall(const Serving& serving,
+                                           grpc::CallbackServerContext* context,
+                                           size_t request_bytes, Handle handle) {
+  return StartCall(serving, context, request_bytes, [&serving, &handle](UnaryCall* call) {
+    Continue(*serving.readers, call, std::move(handle));
+  });
+}
+
 // StartCall for what takes longer: `handle(call)` runs on a thread of the worker pool.
 template <typename Handle>
 grpc::ServerUnaryReactor* StartSlowCall(const Serving& serving,

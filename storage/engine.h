@@ -115,9 +115,9 @@ class Engine {
   // not valid. Ask Get then.
   absl::optional<ReadResult> GetInMemory(absl::string_view key, absl::Time now);
 
-  // Get of several keys, whose reads go to the disk together: as many from the front as need no
-  // more than `bytes_max` bytes of records to be read, but at least one. Each for itself: there is
-  // no moment at which all of them were current.
+  // Get of several keys, whose reads go to the disk together: as many from the front as have no
+  // more than `bytes_max` bytes of records to be read and of values, but at least one. Each for
+  // itself: there is no moment at which all of them were current.
   std::vector<absl::StatusOr<ReadResult>> GetMany(absl::Span<const absl::string_view> keys,
                                                   absl::Time now, size_t bytes_max);
 

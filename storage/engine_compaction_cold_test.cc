@@ -58,6 +58,15 @@ class RunReadCounter : public FileSystem {
   absl::Status Rename(absl::string_view from, absl::string_view to) override {
     return fs_->Rename(from, to);
   }
+  absl::Status Link(absl::string_view from, absl::string_view to) override {
+    return fs_->Link(from, to);
+  }
+  absl::Status RenameDirectory(absl::string_view from, absl::string_view to) override {
+    return fs_->RenameDirectory(from, to);
+  }
+  absl::Status RemoveDirectory(absl::string_view path) override {
+    return fs_->RemoveDirectory(path);
+  }
   absl::Status Remove(absl::string_view path) override { return fs_->Remove(path); }
   absl::Status SyncDirectory(absl::string_view path) override { return fs_->SyncDirectory(path); }
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(absl::string_view path) override {
@@ -77,6 +86,9 @@ class RunReadCounter : public FileSystem {
       return file_->Write(offset, bytes);
     }
     absl::Status SyncData() override { return file_->SyncData(); }
+    absl::Status WriteDurably(uint64_t offset, absl::string_view bytes) override {
+      return file_->WriteDurably(offset, bytes);
+    }
     absl::StatusOr<uint64_t> Size() const override { return file_->Size(); }
     IoPath io_path() const override { return file_->io_path(); }
 

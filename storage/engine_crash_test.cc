@@ -118,8 +118,6 @@ struct Course {
   int maintenance_per_step = 0;
   bool large_transactions = false;
   uint64_t compacted_segment_count_min = 0;  // In the last of its lives, if nothing crashes.
-  // All mixtures of so many unsynced units; of more, so many at random.
-  size_t enumerated_units_max = kEnumeratedUnitsMax;
   uint64_t random_mixture_count = 64;
   int state_count_min = 0;  // Fewer would mean that the course has lost what it was for.
 };
@@ -160,7 +158,7 @@ class CrashRun {
     EXPECT_FALSE(absl::IsInternal(status)) << status;
     base::Random rng(call);
     const size_t unit_count = fs.UnsyncedUnitCount();
-    const bool enumerated = unit_count <= course_.enumerated_units_max;
+    const bool enumerated = unit_count <= kEnumeratedUnitsMax;
     const uint64_t mask_count =
         enumerated ? uint64_t{1} << unit_count : course_.random_mixture_count;
     for (uint64_t mask = 0; mask < mask_count && !::testing::Test::HasFailure(); ++mask) {
@@ -252,16 +250,15 @@ std::vector<Course> Plan() {
   // Of several frames and segments, with checkpoints, evictions and compaction between.
   Course transactions{.name = "Transactions",
                       .options = compacting,
-                      .step_count = 14,
+                      .step_count = 30,
                       .maintenance_per_step = 2,
-                      .large_transactions = true,
-                      .enumerated_units_max = 3,
-                      .random_mixture_count = 8};
-  AddCourses(transactions, {{1, 300}, {2, 300}, {3, 300}, {4, 300}}, plan);
+                      .large_transactions = true};
+  AddCourses(transactions, {{1, 3200}, {2, 440}, {3, 6800}, {4, 1000}}, plan);
   transactions.name = "ColdTransactions";
+  transactions.step_count = 14;
   transactions.options = ColdOptions();
   transactions.options.compaction_step_bytes = compacting.compaction_step_bytes;
-  AddCourses(transactions, {{1, 300}, {2, 300}, {3, 300}, {4, 300}}, plan);
+  AddCourses(transactions, {{1, 9800}, {2, 7900}, {3, 11'900}, {4, 10'800}}, plan);
   return plan;
 }
 

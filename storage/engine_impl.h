@@ -183,8 +183,11 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                                     absl::Time now);
   ReadResult Reveal(const base::KeyId& key_id, absl::string_view key, const CurrentRecord& current,
                     absl::Time now);
+  absl::StatusOr<ReadResult> Begin(absl::string_view key, absl::Time now,
+                                   absl::optional<WaitingRead>& wait);
   void FinishReads(absl::Span<WaitingRead> waiting, absl::Span<const absl::string_view> keys,
-                   absl::Time now, std::vector<absl::StatusOr<ReadResult>>& results);
+                   absl::Time now, size_t bytes_max,
+                   std::vector<absl::StatusOr<ReadResult>>& results);
   absl::Status CheckRecord(const Entry& entry, Check check, CurrentRecord& current) const;
   static bool IsRecordOf(const Entry& entry, const RecordView& record);
   bool Quarantine(const LocatedEntry& located);

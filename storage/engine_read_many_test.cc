@@ -126,6 +126,17 @@ TEST_F(EngineReadManyTest, ReadsNoMoreThanItMay) {
   EXPECT_THAT(engine_->GetMany({}, kNow, 1), SizeIs(0));
 }
 
+TEST_F(EngineReadManyTest, CountsValuesAsTheyAreForTheReader) {
+  const std::vector<absl::string_view> keys(100, "zeros");
+  Put("zeros", std::string(1000, '\0'));  // Stored in far fewer bytes.
+  Flush();
+  EXPECT_LE(engine_->GetMany(keys, kNow, 5000).size(), 7u);
+  Open(/*value_cache_bytes=*/1 << 20);
+  EXPECT_LE(engine_->GetMany(keys, kNow, 5000).size(), 7u);
+  ASSERT_TRUE(engine_->GetInMemory("zeros", kNow).has_value());
+  EXPECT_LE(engine_->GetMany(keys, kNow, 5000).size(), 7u);
+}
+
 TEST_F(EngineReadManyTest, DamageIsTheKeysOwn) {
   Put("good", "1");
   Put("bad", "2");
