@@ -572,8 +572,7 @@ TEST_F(EngineCompactionTest, ReadsGoOnWhileSegmentsAreDropped) {
       while (!stop) {
         const uint64_t key = rng.Below(kKeys);
         const absl::StatusOr<ReadResult> read = engine_->Get(absl::StrCat("key", key), Noon());
-        ASSERT_OK(read);
-        ASSERT_TRUE(read->found);
+        ASSERT_TRUE(read.ok() && read->found);
         ASSERT_EQ(read->value.substr(0, 2), absl::StrCat(key, ":"));
         ++read_count;
       }
@@ -583,7 +582,9 @@ TEST_F(EngineCompactionTest, ReadsGoOnWhileSegmentsAreDropped) {
     while (!stop) ASSERT_OK(engine_->Maintain());
   });
   base::Random rng(9);
-  for (int i = 0; i < 3000 && !HasFailure(); ++i) {
+  // Until enough was compacted beside it, however the system shares out its cores.
+  const auto compacts = [this] { return engine_->stats().compacted_segment_count > 10; };
+  for (int i = 0; (i < 3000 || !compacts()) && !HasFailure(); ++i) {
     // Some keys stay, and are moved again and again.
     const uint64_t key = 4 + rng.Below(kKeys - 4);
     ASSERT_OK(Put(absl::StrCat("key", key), absl::StrCat(key, ":", rng.Bytes(rng.Below(500)))));
@@ -591,8 +592,7 @@ TEST_F(EngineCompactionTest, ReadsGoOnWhileSegmentsAreDropped) {
   }
   stop = true;
   for (std::thread& thread : threads) thread.join();
-  EXPECT_GT(read_count.load(), 0u);
-  EXPECT_GT(engine_->stats().compacted_segment_count, 10u);
+  EXPECT_TRUE(compacts() && read_count > 0);
   EXPECT_EQ(engine_->stats().failed_segment_count, 0u);
 }
 

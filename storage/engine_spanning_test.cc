@@ -169,6 +169,32 @@ TEST_F(EngineSpanningTest, WithoutItsCommitNothingOfItIsThereAndItsSegmentsAreRe
   }
 }
 
+// Only the header of the segment behind the cut says where the log was cut.
+TEST_F(EngineSpanningTest, WhatWasCutOffStaysSoIfTheHeaderBehindItIsDamaged) {
+  ASSERT_OK(Put("key0", "old"));
+  Sync();
+  ASSERT_OK(WriteAll(12, 'n'));
+  // The first frame is written, the second is not.
+  fs_.InjectFault({.operation = MemoryFileSystem::Operation::kWrite, .call = 2, .lasting = true});
+  EXPECT_FALSE(engine_->Flush(Engine::FlushMode::kSync).ok());
+  fs_.ClearFaults();
+  Restart();
+  ASSERT_OK(Put("key1", "later"));
+  Sync();
+  uint64_t last = 1;
+  while (HasSegment(last + 1) &&
+         fs_.Contents(JoinPath(kDirectory, SegmentFileName(last + 1)))[0] != 0) {
+    ++last;
+  }
+  ASSERT_GT(last, 1u);
+  engine_.reset();
+  fs_.Kill();
+  fs_.FlipBit(JoinPath(kDirectory, SegmentFileName(last)), 20, 0);
+  options_.on_damage = OnDamage::kServeRest;
+  Open();
+  EXPECT_EQ(Letters(12), "ol----------");
+}
+
 TEST_F(EngineSpanningTest, FullDiskRefusesItWholeAndLeavesNoGapInTheDots) {
   ASSERT_OK(Put("key0", "old"));
   Sync();

@@ -201,6 +201,7 @@ class Recovery {
     SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found));
     const absl::string_view bytes = buffer.view();
     SLIP_ASSIGN_OR_RETURN(SegmentExpectation expectation, Expect(index, bytes));
+    DropIfCutOff(expectation.first_lsn);
     NoteGap(found.segment->number, expectation.first_lsn);
     SegmentScan scan = ScanSegment(
         bytes, expectation, run_,
@@ -283,6 +284,19 @@ class Recovery {
       return range.segment_number > start->segment_number ||
              (range.first_lsn >= start->first_lsn && range.lost_count() != 0);
     });
+  }
+
+  // An earlier life has cut a transaction off if the next segment gives the LSNs of its records
+  // again; that segment's header says so as well, but may be damaged.
+  void DropIfCutOff(Lsn next_first_lsn) {
+    const absl::optional<FramePlace> start = run_.start();
+    if (!start.has_value() || next_first_lsn > start->first_lsn) return;
+    Segment& segment = *FindSegment(start->segment_number)->segment;
+    segment.end_offset = start->offset;
+    segment.last_lsn = start->first_lsn - 1;
+    result_.report.record_count -= run_.record_count();
+    next_lsn_ = start->first_lsn;
+    run_.Drop();
   }
 
   // Fills in what the log has to know of a segment that it did not write in this life.

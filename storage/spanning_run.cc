@@ -24,10 +24,18 @@ void SpanningRun::Commit(OnRecord on_record) {
   for (const Held& held : held_) {
     on_record({.header = held.header, .key = held.key, .value = held.value}, held.location);
   }
+  Drop();
+}
+
+void SpanningRun::Drop() {
   held_.clear();
   held_.shrink_to_fit();
   tx_id_ = 0;
   before_unread_ = false;
+}
+
+absl::optional<FramePlace> SpanningRun::start() const {
+  return tx_id_ == 0 ? absl::nullopt : absl::make_optional(first_);
 }
 
 absl::optional<FramePlace> SpanningRun::UnfinishedFrom() const {

@@ -40,6 +40,10 @@ class SpanningRun {
   void NoteUnread() { before_unread_ = true; }
   // Ends the transaction, if there is one, and calls `on_record` for what it holds, in log order.
   void Commit(OnRecord on_record);
+  // Forgets the transaction, if there is one.
+  void Drop();
+  // Where the transaction starts, if there is one.
+  absl::optional<FramePlace> start() const;
   // At the log's end: returns where the transaction that it ends within starts; nullopt if it ends
   // otherwise.
   absl::optional<FramePlace> UnfinishedFrom() const;
