@@ -25,16 +25,13 @@ using base::testing::StatusIs;
 // More than gRPC has threads on a small machine, and no more than the server has readers.
 constexpr size_t kReads = 16;
 
-// A disk whose reads wait until they are let go.
+// Makes the reads of a disk wait until they are let go; must outlive them.
 class HeldReads {
  public:
   explicit HeldReads(storage::MemoryFileSystem* disk) : disk_(disk) {
     disk_->set_read_hook([this] { Wait(); });
   }
-  ~HeldReads() {
-    LetGo();
-    disk_->set_read_hook(nullptr);
-  }
+  ~HeldReads() { disk_->set_read_hook(nullptr); }
 
   // Waits until `count` reads wait; returns whether they came to.
   bool AwaitWaiting(size_t count) {
@@ -85,82 +82,79 @@ class ServerReadsTest : public ::testing::Test {
 
 TEST_F(ServerReadsTest, UnaryGets) {
   std::vector<std::string> values(kReads);
+  HeldReads reads(&server_.disk());
   std::vector<std::thread> clients;
-  {
-    HeldReads reads(&server_.disk());
-    for (size_t i = 0; i < kReads; ++i) {
-      clients.emplace_back([this, &values, i] {
-        const absl::StatusOr<v1::GetResponse> response = server_.Get(KeyOf(i));
-        if (response.ok()) values[i] = response->value();
-      });
-    }
-    EXPECT_TRUE(reads.AwaitWaiting(kReads));
-    EXPECT_OK(server_.Put("other", "v"));
-    EXPECT_THAT(server_.Get("absent"), StatusIs(absl::StatusCode::kNotFound));
+  for (size_t i = 0; i < kReads; ++i) {
+    clients.emplace_back([this, &values, i] {
+      const absl::StatusOr<v1::GetResponse> response = server_.Get(KeyOf(i));
+      if (response.ok()) values[i] = response->value();
+    });
   }
+  EXPECT_TRUE(reads.AwaitWaiting(kReads));
+  EXPECT_OK(server_.Put("other", "v"));
+  EXPECT_THAT(server_.Get("absent"), StatusIs(absl::StatusCode::kNotFound));
+  reads.LetGo();
   for (std::thread& client : clients) client.join();
   for (size_t i = 0; i < kReads; ++i) EXPECT_EQ(values[i], ValueOf(i));
 }
 
 TEST_F(ServerReadsTest, PipelinedGets) {
   std::vector<std::string> values(kReads);
+  HeldReads reads(&server_.disk());
   std::vector<std::thread> clients;
-  {
-    HeldReads reads(&server_.disk());
-    for (size_t i = 0; i < kReads; ++i) {
-      clients.emplace_back([this, &values, i] {
-        grpc::ClientContext context;
-        SetTestDeadline(context);
-        const auto stream = server_.kv().Pipeline(&context);
-        v1::PipelineRequest group;
-        *group.add_operations() = PutOperation("before", "v");
-        *group.add_operations() = GetOperation(KeyOf(i));
-        *group.add_operations() = PutOperation("after", "v");
-        EXPECT_TRUE(stream->Write(group));
-        v1::PipelineResponse response;
-        ASSERT_TRUE(stream->Read(&response));
-        ASSERT_EQ(response.results_size(), 3);
-        EXPECT_EQ(response.results(0).code(), 0);
-        EXPECT_EQ(response.results(2).code(), 0);
-        values[i] = response.results(1).value();
-        stream->WritesDone();
-        EXPECT_TRUE(stream->Finish().ok());
-      });
-    }
-    EXPECT_TRUE(reads.AwaitWaiting(kReads));
-    EXPECT_OK(server_.Put("other", "v"));
+  for (size_t i = 0; i < kReads; ++i) {
+    clients.emplace_back([this, &values, i] {
+      grpc::ClientContext context;
+      SetTestDeadline(context);
+      const auto stream = server_.kv().Pipeline(&context);
+      v1::PipelineRequest group;
+      *group.add_operations() = PutOperation("before", "v");
+      *group.add_operations() = GetOperation(KeyOf(i));
+      *group.add_operations() = PutOperation("after", "v");
+      EXPECT_TRUE(stream->Write(group));
+      v1::PipelineResponse response;
+      ASSERT_TRUE(stream->Read(&response));
+      ASSERT_EQ(response.results_size(), 3);
+      EXPECT_EQ(response.results(0).code(), 0);
+      EXPECT_EQ(response.results(2).code(), 0);
+      values[i] = response.results(1).value();
+      stream->WritesDone();
+      EXPECT_TRUE(stream->Finish().ok());
+    });
   }
+  EXPECT_TRUE(reads.AwaitWaiting(kReads));
+  EXPECT_OK(server_.Put("other", "v"));
+  reads.LetGo();
   for (std::thread& client : clients) client.join();
   for (size_t i = 0; i < kReads; ++i) EXPECT_EQ(values[i], ValueOf(i));
 }
 
 TEST_F(ServerReadsTest, StepsOfTransactions) {
   std::vector<std::string> values(kReads);
+  HeldReads reads(&server_.disk());
   std::vector<std::thread> clients;
-  {
-    HeldReads reads(&server_.disk());
-    for (size_t i = 0; i < kReads; ++i) {
-      clients.emplace_back([this, &values, i] {
-        grpc::ClientContext context;
-        SetTestDeadline(context);
-        const auto stream = server_.kv().Transaction(&context);
-        v1::TransactionRequest begin;
-        begin.mutable_begin();
-        v1::TransactionRequest get;
-        *get.mutable_operation() = GetOperation(KeyOf(i));
-        v1::TransactionResponse response;
-        EXPECT_TRUE(stream->Write(begin) && stream->Read(&response));
-        EXPECT_TRUE(stream->Write(get) && stream->Read(&response));
-        values[i] = response.value();
-        v1::TransactionRequest rollback;
-        rollback.mutable_rollback();
-        EXPECT_TRUE(stream->Write(rollback) && stream->Read(&response));
-        EXPECT_TRUE(stream->Finish().ok());
-      });
-    }
-    EXPECT_TRUE(reads.AwaitWaiting(kReads));
-    EXPECT_OK(server_.Put("other", "v"));
+  for (size_t i = 0; i < kReads; ++i) {
+    clients.emplace_back([this, &values, i] {
+      grpc::ClientContext context;
+      SetTestDeadline(context);
+      const auto stream = server_.kv().Transaction(&context);
+      v1::TransactionRequest begin;
+      begin.mutable_begin();
+      v1::TransactionRequest get;
+      *get.mutable_operation() = GetOperation(KeyOf(i));
+      v1::TransactionResponse response;
+      EXPECT_TRUE(stream->Write(begin) && stream->Read(&response));
+      EXPECT_TRUE(stream->Write(get) && stream->Read(&response));
+      values[i] = response.value();
+      v1::TransactionRequest rollback;
+      rollback.mutable_rollback();
+      EXPECT_TRUE(stream->Write(rollback) && stream->Read(&response));
+      EXPECT_TRUE(stream->Finish().ok());
+    });
   }
+  EXPECT_TRUE(reads.AwaitWaiting(kReads));
+  EXPECT_OK(server_.Put("other", "v"));
+  reads.LetGo();
   for (std::thread& client : clients) client.join();
   for (size_t i = 0; i < kReads; ++i) EXPECT_EQ(values[i], ValueOf(i));
 }
