@@ -173,7 +173,7 @@ bool GroupRun::Run(Reads reads) {
     if (gets) WriteGathered();  // So that the get sees them.
     if (gets && !GetFromMemory(operation)) {
       if (reads == Reads::kInMemory) return false;
-      GetRun();
+      GetConsecutive();
       continue;
     }
     ++next_;
@@ -223,7 +223,7 @@ bool GroupRun::GetFromMemory(const v1::Operation& operation) {
 }
 
 // Does the next operation, which is a get, and those that follow as long as they are gets.
-void GroupRun::GetRun() {
+void GroupRun::GetConsecutive() {
   const storage::Limits& limits = serving_.replica->options().storage.limits;
   std::vector<absl::string_view> keys;
   for (int i = next_; i < request_.operations_size(); ++i) {

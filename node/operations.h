@@ -73,7 +73,7 @@ class GroupRun {
   void Gather(const v1::Operation& operation, v1::PipelineResponse::Result& result);
   void WriteGathered();
   bool GetFromMemory(const v1::Operation& operation);
-  void GetRun();
+  void GetConsecutive();
   void AnswerGet(storage::ReadResult read, v1::PipelineResponse::Result& result);
 
   const Serving& serving_;

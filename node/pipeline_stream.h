@@ -12,8 +12,8 @@
 
 namespace slipstream::node {
 
-// Groups of one stream that are not answered, and their bytes: beyond either, the next group is
-// read when one has been answered.
+// Groups of one stream that were run and are not answered, and their bytes: beyond either, the next
+// group is read when one has been answered. Besides, one is being run and one read.
 inline constexpr size_t kPipelineGroupsMax = 16;
 inline constexpr size_t kPipelineBytesMax = 8 << 20;
 

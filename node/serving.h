@@ -53,7 +53,7 @@ struct Serving {
   CommitQueue* commits = nullptr;
   CallGate* gate = nullptr;
   WorkerPool* workers = nullptr;  // For what takes long.
-  WorkerPool* readers = nullptr;  // For what waits for the disk to read a record or a few.
+  WorkerPool* readers = nullptr;  // For what may wait for the disk to read records.
   ProtocolLoop* protocol = nullptr;
   PeerTransport* peers = nullptr;
   OpenStreams* streams = nullptr;
