@@ -54,13 +54,17 @@ if [[ ${#missing[@]} -gt 0 ]]; then
   "${install[@]}"
 fi
 
-[[ $build_only == false ]] || exit 0
-
-# Bazel lists the system's headers once for each output base, for layering_check: one that is there
-# already does not know the new ones.
-if [[ ${#missing[@]} -gt 0 && -e bazel-out ]]; then
-  bazel sync --configure
+# Bazel lists the system's headers once for each output base, for layering_check: a list made before
+# a library was installed, even from another checkout at this path, does not know its headers.
+header_list="$(bazel info output_base 2>/dev/null)/external/local_config_cc/module.modulemap"
+if [[ -e $header_list ]]; then
+  unlisted=$(dpkg --listfiles "${packages[@]}" | sort -u | grep '^/usr/include/.*\.h$' |
+    grep --invert-match --line-regexp --fixed-strings \
+      --file=<(sed --quiet 's/.*"\(.*\)"$/\1/p' "$header_list")) || true
+  [[ -z $unlisted ]] || bazel sync --configure
 fi
+
+[[ $build_only == false ]] || exit 0
 
 # buf, which lints the API, and the client in JavaScript.
 for folder in tools/buf tests/integration/node_client; do
