@@ -21,16 +21,22 @@ absl::Status FailedError(const absl::Status& cause) {
 }  // namespace
 
 CommitQueue::CommitQueue(storage::Engine* engine, const CommitOptions& options, Answer on_failure)
-    : engine_(engine), options_(options), on_failure_(std::move(on_failure)) {
-  flusher_ = std::thread([this] {
-    if (options_.sync == storage::SyncPolicy::kAlways) {
-      RunAlways();
-    } else {
-      RunPeriodic();
-    }
-    absl::MutexLock lock(&mutex_);
-    flushing_ended_ = true;
-  });
+    : engine_(engine),
+      options_(options),
+      on_failure_(std::move(on_failure)),
+      flushing_count_(options.sync == storage::SyncPolicy::kAlways ? options.flushes_max : 1) {
+  const size_t flusher_count = flushing_count_;
+  for (size_t i = 0; i < flusher_count; ++i) {
+    flushers_.emplace_back([this] {
+      if (options_.sync == storage::SyncPolicy::kAlways) {
+        RunAlways();
+      } else {
+        RunPeriodic();
+      }
+      absl::MutexLock lock(&mutex_);
+      --flushing_count_;
+    });
+  }
   answerer_ = std::thread([this] { RunAnswers(); });
 }
 
@@ -41,8 +47,10 @@ void CommitQueue::RunWhenDurable(storage::Lsn lsn, Answer answer) {
   if (options_.sync == storage::SyncPolicy::kAlways && lsn > engine_->durable_lsn()) {
     absl::MutexLock lock(&mutex_);
     if (!failure_.ok()) failure = failure_;
-    if (failure.ok()) {
+    // It may have become durable meanwhile, and its flush delivered already.
+    if (failure.ok() && lsn > engine_->durable_lsn()) {
       waiting_.push_back({.lsn = lsn, .answer = std::move(answer)});
+      wanted_lsn_ = std::max(wanted_lsn_, lsn);
       return;
     }
   }
@@ -64,7 +72,9 @@ void CommitQueue::Stop() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  if (flusher_.joinable()) flusher_.join();
+  for (std::thread& flusher : flushers_) {
+    if (flusher.joinable()) flusher.join();
+  }
   if (answerer_.joinable()) answerer_.join();
 }
 
@@ -72,8 +82,9 @@ void CommitQueue::RunAlways() {
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &CommitQueue::HasWaiting));
-      if (waiting_.empty()) return;
+      mutex_.Await(absl::Condition(this, &CommitQueue::IsFlushWanted));
+      if (stopping_ && waiting_.empty()) return;
+      taken_lsn_ = engine_->appended_lsn();
     }
     const absl::StatusOr<storage::Lsn> durable = engine_->Flush(storage::Engine::FlushMode::kSync);
     if (!durable.ok()) Fail(durable.status());

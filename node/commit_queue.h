@@ -1,6 +1,6 @@
 // CommitQueue: group commit. Answers wait here until the record they speak of is durable, and the
-// thread of this queue makes it so: while one flush is on its way to the disk, the engine's next
-// frame fills, so that one fdatasync carries whatever came meanwhile.
+// threads of this queue make it so: while as many flushes as there are threads are on their way to
+// the disk, the engine's next frame fills, so that one sync carries whatever came meanwhile.
 #ifndef SLIPSTREAM_NODE_COMMIT_QUEUE_H_
 #define SLIPSTREAM_NODE_COMMIT_QUEUE_H_
 
@@ -27,6 +27,9 @@ struct CommitOptions {
   // Under these two, bytes appended that are written out without waiting for the interval, well
   // before the engine would make its writers wait.
   size_t write_bytes_target = 1 << 20;
+  // kAlways: flushes under way at a time. No more than storage::Options::frames_in_flight_max
+  // helps.
+  size_t flushes_max = 2;
   // So few answers are not worth the way to another thread.
   size_t inline_answers_max = 4;
 };
@@ -61,7 +64,7 @@ class CommitQueue {
     Answer answer;
   };
 
-  // The flushing thread: one loop a policy.
+  // What a flushing thread does: one loop a policy.
   void RunAlways() ABSL_LOCKS_EXCLUDED(mutex_);
   void RunPeriodic() ABSL_LOCKS_EXCLUDED(mutex_);
   // The answering thread, so that the next flush need not wait for many answers to be sent.
@@ -73,11 +76,11 @@ class CommitQueue {
   void Run(std::vector<Waiting> ready) ABSL_LOCKS_EXCLUDED(mutex_);
   void Fail(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  bool HasWaiting() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || !waiting_.empty();
+  bool IsFlushWanted() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || wanted_lsn_ > taken_lsn_;
   }
   bool HasReady() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return flushing_ended_ || !ready_.empty();
+    return flushing_count_ == 0 || !ready_.empty();
   }
   bool IsPeriodicWorkWanted() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return stopping_ || write_wanted_;
@@ -90,12 +93,14 @@ class CommitQueue {
   absl::Mutex mutex_;
   Answer on_failure_ ABSL_GUARDED_BY(mutex_);
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // For a flush.
+  storage::Lsn wanted_lsn_ ABSL_GUARDED_BY(mutex_) = 0;   // The greatest that was waited for.
+  storage::Lsn taken_lsn_ ABSL_GUARDED_BY(mutex_) = 0;    // Up to it, some thread flushes or has.
   std::vector<Waiting> ready_ ABSL_GUARDED_BY(mutex_);    // For the answering thread.
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);          // Of the engine.
   bool write_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool flushing_ended_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread flusher_;  // Made by the constructor, joined by Stop.
+  size_t flushing_count_ ABSL_GUARDED_BY(mutex_);  // Flushing threads that have not ended.
+  std::vector<std::thread> flushers_;              // Made by the constructor, joined by Stop.
   std::thread answerer_;
 };
 

@@ -1,8 +1,11 @@
 #include "node/commit_queue.h"
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -107,6 +110,49 @@ TEST_F(CommitQueueTest, OneSyncCarriesManyAnswers) {
   left.Wait();
   EXPECT_EQ(ok_count.load(), kCount);
   EXPECT_EQ(engine_->stats().sync_count, syncs_before + 1);
+}
+
+TEST_F(CommitQueueTest, NextFlushDoesNotWaitForTheOneUnderWay) {
+  OpenInUse({});
+  struct HeldWrite {
+    absl::Notification started;
+    absl::Notification released;
+    absl::Notification answered;
+  };
+  std::array<HeldWrite, 2> writes;
+  std::atomic<size_t> started_count = 0;
+  disk_.set_write_hook([&writes, &started_count] {
+    const size_t index = started_count++;
+    if (index >= writes.size()) return;
+    writes[index].started.Notify();
+    writes[index].released.WaitForNotification();
+  });
+  for (HeldWrite& write : writes) {
+    queue_->RunWhenDurable(Put("key"), [&write](const absl::Status& status) {
+      EXPECT_OK(status);
+      write.answered.Notify();
+    });
+    write.started.WaitForNotification();
+  }
+  writes[1].released.Notify();
+  EXPECT_FALSE(writes[0].answered.HasBeenNotified());
+  EXPECT_FALSE(writes[1].answered.HasBeenNotified());
+  writes[0].released.Notify();
+  for (HeldWrite& write : writes) write.answered.WaitForNotification();
+}
+
+// An answer that comes as its record becomes durable belongs to no flush any more.
+TEST_F(CommitQueueTest, NoAnswerIsLostBetweenFlushes) {
+  OpenInUse({});
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([this, writer] {
+      const std::string key = absl::StrCat("key", writer);
+      for (int i = 0; i < 500; ++i) EXPECT_OK(Await(Put(key)));
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(engine_->durable_lsn(), engine_->appended_lsn());
 }
 
 TEST_F(CommitQueueTest, StopAnswersWhatWaits) {

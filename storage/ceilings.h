@@ -26,6 +26,7 @@ inline constexpr uint64_t kSequenceCeiling = (uint64_t{1} << 48) - 1;
 inline constexpr uint64_t kSegmentBytesMax = 1 << 30;
 inline constexpr uint64_t kSegmentNumberMax = (1 << 26) - 1;
 inline constexpr uint32_t kReserveSegmentsCeiling = 64;
+inline constexpr uint32_t kFramesInFlightCeiling = 64;
 // Below, compaction would copy a hundred bytes to free five.
 inline constexpr double kDeadShareMin = 0.05;
 inline constexpr uint32_t kFrameBytesTargetMin = 4096;

@@ -60,9 +60,8 @@ struct ReadResult {
 
 // Thread-safe: a lock per stripe of 8 shards (a shard is the first byte of key_id), then one for
 // the log's open frame. Readers and writers wait for no disk, except that a write may have to make
-// room (Write) and that one flush works at a time. Keys that left memory cost a page of a run: Get,
-// GetRecord, Apply, Transact and VisitEntries may read the disk for them. If that page is damaged,
-// the engine stops: status().
+// room (Write). Keys that left memory cost a page of a run: Get, GetRecord, Apply, Transact and
+// VisitEntries may read the disk for them. If that page is damaged, the engine stops: status().
 class Engine {
  public:
   // Opens the store in `directory`, taking its lock, creating it if options.create_if_missing.
@@ -138,8 +137,9 @@ class Engine {
                             absl::FunctionRef<bool(const Entry&)> visit);
 
   // Writes out what was appended and, with kSync, makes it durable; returns the new durable_lsn().
-  // One flush works at a time, a second caller waits for it; writers go on meanwhile and fill the
-  // next frame. After an error the engine has failed for good: `status()`.
+  // As many callers as options.frames_in_flight_max write at the same time, further ones wait;
+  // writers go on meanwhile and fill the next frame. After an error the engine has failed for good:
+  // `status()`.
   enum class FlushMode { kWrite, kSync };
   absl::StatusOr<Lsn> Flush(FlushMode mode);
 

@@ -225,6 +225,7 @@ void Engine::Impl::OpenLog(LogTail tail, base::Random rng) {
                                .segment_bytes = options_.segment_bytes,
                                .frame_bytes_target = options_.frame_bytes_target,
                                .unflushed_bytes_max = options_.unflushed_bytes_max,
+                               .frames_in_flight_max = options_.frames_in_flight_max,
                                .reserve_segments = options_.reserve_segments};
   log_ = std::make_unique<Log>(fs_, directory_, log_options, rng, std::move(tail));
   Index index = loaded_.has_value() ? loaded_->index : Index{};

@@ -82,6 +82,7 @@ TEST_F(EngineThreadsTest, ThreadsWriteReadFlushAndMaintainAtOnce) {
   options_.segment_bytes = 1 << 20;
   options_.frame_bytes_target = 16384;
   options_.unflushed_bytes_max = 65536;
+  options_.compaction_dead_share = 1;  // Its copies would take LSNs.
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
                        Engine::Open(&fs_, "/threads", options_, &rng_, nullptr));
   constexpr int kWriterCount = 3;

@@ -1,4 +1,4 @@
-// Frame: what one flush writes: a 64-byte header and a run of records, padded to whole pages.
+// Frame: what one write appends: a 64-byte header and a run of records, padded to whole pages.
 //
 // Here are the layout and the decoding of one frame out of bytes that may be damaged. Which frame
 // must stand where, and what a bad one means, is decided in segment_scan.h. Layout:

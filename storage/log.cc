@@ -41,6 +41,7 @@ Log::Log(FileSystem* fs, absl::string_view directory, const LogOptions& options,
       write_offset_(tail.end_offset),
       frame_number_(tail.frame_number),
       header_crc32c_(tail.header_crc32c),
+      started_lsn_(tail.last_lsn),
       written_lsn_(tail.last_lsn),
       decided_lsn_(tail.last_lsn),
       decided_position_(PositionOf(tail.segment_number, tail.end_offset)),
@@ -66,11 +67,6 @@ Log::Log(FileSystem* fs, absl::string_view directory, const LogOptions& options,
 
 uint64_t Log::payload_bytes_max() const {
   return options_.segment_bytes - kPageBytes - kFrameHeaderBytes;
-}
-
-bool Log::Frame::Holds(const Location& location) const {
-  return location.segment_number == segment->number && location.offset >= offset &&
-         location.offset < offset + kFrameHeaderBytes + payload_bytes;
 }
 
 absl::Status Log::EnsureRoom(uint64_t payload_bytes, AppendPurpose purpose) {
@@ -107,7 +103,7 @@ absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records, AppendPurp
   }
   absl::MutexLock lock(&mutex_);
   SLIP_RETURN_IF_ERROR(status_);
-  Frame* const frame = FrameFor(payload_bytes, purpose);
+  LogFrame* const frame = FrameFor(payload_bytes, purpose);
   if (frame == nullptr) return Lsn{0};
   CopyInto(*frame, records);
   unflushed_bytes_ += payload_bytes;
@@ -118,7 +114,7 @@ absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records, AppendPurp
 }
 
 // Adds `records`, for which there is room, and sets their locations.
-void Log::CopyInto(Frame& frame, absl::Span<PendingRecord> records) {
+void Log::CopyInto(LogFrame& frame, absl::Span<PendingRecord> records) {
   for (PendingRecord& record : records) {
     char* const target = frame.payload_end();
     record.location = {
@@ -176,7 +172,7 @@ Log::Place Log::PlaceFor(uint64_t payload_bytes, AppendPurpose purpose) const {
 }
 
 // Returns the frame that takes `payload_bytes` more, opened if need be; null if there is no room.
-Log::Frame* Log::FrameFor(uint64_t payload_bytes, AppendPurpose purpose) {
+LogFrame* Log::FrameFor(uint64_t payload_bytes, AppendPurpose purpose) {
   const Place place = PlaceFor(payload_bytes, purpose);
   if (place == Place::kNone) return nullptr;
   if (place != Place::kOpenFrame) {
@@ -194,7 +190,7 @@ void Log::StartFrame(uint64_t payload_bytes, Lsn first_lsn) {
     open_frame_ = std::move(spare_frames_.back());
     spare_frames_.pop_back();
   } else {
-    open_frame_.reset(new Frame{.buffer = AlignedBuffer(capacity)});
+    open_frame_.reset(new LogFrame{.buffer = AlignedBuffer(capacity)});
   }
   open_frame_->segment = append_segment_;
   open_frame_->offset = append_offset_;
@@ -207,7 +203,7 @@ void Log::StartFrame(uint64_t payload_bytes, Lsn first_lsn) {
 
 void Log::SealOpenFrame() {
   if (open_frame_ == nullptr) return;
-  Frame& frame = *open_frame_;
+  LogFrame& frame = *open_frame_;
   std::memset(frame.payload_end(), 0, frame.bytes() - kFrameHeaderBytes - frame.payload_bytes);
   append_offset_ = frame.offset + frame.bytes();
   sealed_frames_.push_back(std::move(open_frame_));
@@ -250,7 +246,7 @@ absl::StatusOr<StartedLogRead> Log::StartRead(const Location& location, size_t c
 
 bool Log::ReadFromFrames(const Location& location, size_t count, char* destination) const {
   absl::MutexLock lock(&mutex_);
-  const auto copy_from = [&](const Frame& frame) {
+  const auto copy_from = [&](const LogFrame& frame) {
     if (!frame.Holds(location)) return false;
     SLIP_CHECK(location.offset + count <= frame.offset + kFrameHeaderBytes + frame.payload_bytes);
     std::memcpy(destination, frame.buffer.data() + (location.offset - frame.offset), count);
@@ -258,7 +254,7 @@ bool Log::ReadFromFrames(const Location& location, size_t count, char* destinati
   };
   if (open_frame_ != nullptr && copy_from(*open_frame_)) return true;
   return std::any_of(sealed_frames_.begin(), sealed_frames_.end(),
-                     [&](const std::unique_ptr<Frame>& frame) { return copy_from(*frame); });
+                     [&](const std::unique_ptr<LogFrame>& frame) { return copy_from(*frame); });
 }
 
 // Returns whether there are `count` segments beside the reserve.

@@ -1,12 +1,14 @@
 // Log: the append-only sequence of frames that is the node's single source of truth.
 //
 // Appending copies into the open frame and does no I/O; flushing writes the frames that were
-// sealed, one write each, and syncs; group commit follows: while one flush is on its way the next
-// frame fills. Space is made ahead of need. What the bytes mean after a crash: log_recovery.h.
+// sealed, one write each, and syncs; group commit follows: while some frames are on their way the
+// next one fills. Space is made ahead of need. What the bytes mean after a crash: log_recovery.h.
 //
 //   EnsureRoom   may do I/O; holds no lock that a reader or an appender needs
 //   TryAppend    under the caller's stripe locks and mutex_: memory only
-//   Flush, Cut   one at a time under flush_mutex_; take mutex_ only to pick up and hand back frames
+//   Flush, Cut   under flush_mutex_, which is let go while a frame is written, so that threads
+//   which
+//                flush keep several in flight; take mutex_ only to pick up and hand back frames
 #ifndef SLIPSTREAM_STORAGE_LOG_H_
 #define SLIPSTREAM_STORAGE_LOG_H_
 
@@ -26,13 +28,12 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "base/random.h"
-#include "storage/aligned_buffer.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
-#include "storage/frame.h"
 #include "storage/frame_plan.h"
 #include "storage/keydir_shard.h"
 #include "storage/log_bytes.h"
+#include "storage/log_frame.h"
 #include "storage/log_options.h"
 #include "storage/log_read.h"
 #include "storage/log_segment.h"
@@ -125,20 +126,13 @@ class Log {
   LogStats stats() const ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
 
  private:
-  // A frame in memory. Sealed ones do not change, but for the header, which flushing fills in.
-  struct Frame {
-    AlignedBuffer buffer;
-    Segment* segment = nullptr;
-    uint64_t offset = 0;
-    uint64_t bytes_max = 0;  // Of the buffer, or what is left of the segment.
-    Lsn first_lsn = 0;
-    uint32_t payload_bytes = 0;
-    uint32_t record_count = 0;
-    bool is_undecided = false;  // Filled by a transaction that goes on in the next one.
-
-    uint64_t bytes() const { return FrameBytes(payload_bytes); }
-    char* payload_end() { return buffer.data() + kFrameHeaderBytes + payload_bytes; }
-    bool Holds(const Location& location) const;
+  // A frame that is being written. They end in any order, and count in the order of the log.
+  struct FrameInFlight {
+    LogFrame* frame = nullptr;
+    uint64_t end_position = 0;
+    Lsn last_lsn = 0;
+    bool is_durable_when_done = false;  // With all before it, as none of that waits to be synced.
+    bool is_done = false;
   };
   enum class Place { kOpenFrame, kSameSegment, kNextSegment, kNone };
 
@@ -148,10 +142,10 @@ class Log {
   bool MayAppendAt(uint64_t offset, AppendPurpose purpose) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountAppended(Segment& segment, uint64_t record_bytes, AppendPurpose purpose);
-  Frame* FrameFor(uint64_t payload_bytes, AppendPurpose purpose)
+  LogFrame* FrameFor(uint64_t payload_bytes, AppendPurpose purpose)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartFrame(uint64_t payload_bytes, Lsn first_lsn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static void CopyInto(Frame& frame, absl::Span<PendingRecord> records);
+  static void CopyInto(LogFrame& frame, absl::Span<PendingRecord> records);
   void NoteActivated(Segment& segment, const SegmentHeader& header)
       ABSL_LOCKS_EXCLUDED(segments_mutex_);
   void SealOpenFrame() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -167,11 +161,19 @@ class Log {
   FramePlan PlanSpanning(absl::Span<const PendingRecord> records) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Flushing; log_flush.cc.
-  absl::Status FlushLocked(Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  // Flushing; log_flush.cc. Those that wait, or write a frame, let go of flush_mutex_ meanwhile.
+  absl::Status FlushUpTo(Lsn target, Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status FlushAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   absl::Status WriteWitnessLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
-  absl::Status WriteFirstSealed(Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
-  absl::Status WriteFrame(Frame& frame, Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::StatusOr<LogFrame*> NextToWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  absl::Status WriteFrame(LogFrame& frame, Mode mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  void NoteDone(FrameInFlight& flight) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  void TakeBack(const FrameInFlight& flight) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  void AwaitQuiet() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
+  bool IsQuiet() const ABSL_SHARED_LOCKS_REQUIRED(flush_mutex_) { return in_flight_.empty(); }
+  bool MayStartWrite() const ABSL_SHARED_LOCKS_REQUIRED(flush_mutex_) {
+    return quiet_wanted_count_ == 0 && in_flight_.size() < options_.frames_in_flight_max;
+  }
   absl::Status Activate(Segment* segment, Lsn first_lsn)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   absl::Status SyncWritten() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
@@ -188,7 +190,7 @@ class Log {
   absl::Status no_space_ ABSL_GUARDED_BY(prepare_mutex_);  // Why the last preparation failed.
   uint64_t no_space_call_count_ ABSL_GUARDED_BY(prepare_mutex_) = 0;
 
-  // One flush at a time. Held during its I/O.
+  // What the next frame is written with. Held during all I/O but that of frames.
   absl::Mutex flush_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   base::Random rng_ ABSL_GUARDED_BY(flush_mutex_);
   Segment* write_segment_ ABSL_GUARDED_BY(flush_mutex_) = nullptr;  // Null: activate one first.
@@ -197,21 +199,28 @@ class Log {
   uint64_t write_offset_ ABSL_GUARDED_BY(flush_mutex_);
   uint64_t frame_number_ ABSL_GUARDED_BY(flush_mutex_);
   uint32_t header_crc32c_ ABSL_GUARDED_BY(flush_mutex_);
+  Lsn started_lsn_ ABSL_GUARDED_BY(flush_mutex_);  // As of the last frame in flight.
+  // The first of sealed_frames_, in order. The oldest is not done.
+  std::deque<FrameInFlight> in_flight_ ABSL_GUARDED_BY(flush_mutex_);
+  // Who waits until no frame is in flight; no further one is started meanwhile.
+  size_t quiet_wanted_count_ ABSL_GUARDED_BY(flush_mutex_) = 0;
   Lsn written_lsn_ ABSL_GUARDED_BY(flush_mutex_);
   // As of the last frame written that is not undecided: no more counts as durable, as a crash may
   // take it back.
   Lsn decided_lsn_ ABSL_GUARDED_BY(flush_mutex_);
   uint64_t decided_position_ ABSL_GUARDED_BY(flush_mutex_);
-  Lsn witnessed_lsn_ ABSL_GUARDED_BY(flush_mutex_);   // What the disk says was durable.
-  Lsn maintained_lsn_ ABSL_GUARDED_BY(flush_mutex_);  // appended_lsn() at the last Maintain.
+  Lsn witnessed_lsn_ ABSL_GUARDED_BY(flush_mutex_);          // What the disk says was durable.
+  Lsn maintained_lsn_ ABSL_GUARDED_BY(flush_mutex_);         // appended_lsn() at the last Maintain.
+  bool write_failed_ ABSL_GUARDED_BY(flush_mutex_) = false;  // Of a frame; for good.
+  // Some frame is or will be written that takes a SyncData to be durable.
   bool unsynced_ ABSL_GUARDED_BY(flush_mutex_) = false;
 
   // The log lock: what appending touches.
   mutable absl::Mutex mutex_ ABSL_ACQUIRED_BEFORE(segments_mutex_);
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<Frame> open_frame_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::unique_ptr<Frame>> sealed_frames_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Frame>> spare_frames_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<LogFrame> open_frame_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::unique_ptr<LogFrame>> sealed_frames_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<LogFrame>> spare_frames_ ABSL_GUARDED_BY(mutex_);
   Segment* append_segment_ ABSL_GUARDED_BY(mutex_) = nullptr;
   uint64_t append_offset_ ABSL_GUARDED_BY(mutex_) = 0;  // After the last sealed frame.
   std::deque<std::unique_ptr<Segment>> prepared_ ABSL_GUARDED_BY(mutex_);

@@ -16,55 +16,70 @@
 namespace slipstream::storage {
 
 absl::StatusOr<Lsn> Log::Flush(Mode mode) {
+  const Lsn target = appended_lsn();
   absl::MutexLock flush_lock(&flush_mutex_);
-  SLIP_RETURN_IF_ERROR(FlushLocked(mode));
+  SLIP_RETURN_IF_ERROR(FlushUpTo(target, mode));
   return durable_lsn();
 }
 
-absl::Status Log::FlushLocked(Mode mode) {
-  size_t frame_count = 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    SLIP_RETURN_IF_ERROR(status_);
-    SealOpenFrame();
-    frame_count = sealed_frames_.size();
+// Records behind `target`, which is the end of an append, may be left to the next flush: this one
+// must end.
+absl::Status Log::FlushUpTo(Lsn target, Mode mode) {
+  while (started_lsn_ < target) {
+    // Waits first and takes a frame then: meanwhile that one fills.
+    flush_mutex_.Await(absl::Condition(this, &Log::MayStartWrite));
+    if (started_lsn_ >= target) break;  // Another thread took it.
+    SLIP_ASSIGN_OR_RETURN(LogFrame* const frame, NextToWrite());
+    if (frame->segment != write_segment_) {
+      if (!IsQuiet()) {
+        AwaitQuiet();
+        continue;
+      }
+      SLIP_RETURN_IF_ERROR(Activate(frame->segment, frame->first_lsn));
+    }
+    SLIP_RETURN_IF_ERROR(WriteFrame(*frame, frame->last_lsn() >= target ? mode : Mode::kWrite));
   }
-  // Frames that are sealed from now on are for the next flush: this one must end.
-  for (; frame_count > 0; --frame_count) {
-    SLIP_RETURN_IF_ERROR(WriteFirstSealed(frame_count == 1 ? mode : Mode::kWrite));
+  const auto is_written = [this, target]() ABSL_SHARED_LOCKS_REQUIRED(flush_mutex_) {
+    return written_lsn_ >= target || IsQuiet();
+  };
+  flush_mutex_.Await(absl::Condition(&is_written));
+  if (mode == Mode::kSync && durable_lsn() < target) {
+    AwaitQuiet();
+    if (unsynced_) SLIP_RETURN_IF_ERROR(SyncWritten());
   }
-  if (mode == Mode::kSync && unsynced_) return SyncWritten();
-  return absl::OkStatus();
+  return status();
+}
+
+// Makes all durable that was appended before the call. Then no frame is in flight, and none will be
+// until flush_mutex_ is let go.
+absl::Status Log::FlushAll() {
+  do {
+    SLIP_RETURN_IF_ERROR(FlushUpTo(appended_lsn(), Mode::kSync));
+    AwaitQuiet();
+    SLIP_RETURN_IF_ERROR(status());
+  } while (written_lsn_ != decided_lsn_);
+  return unsynced_ ? SyncWritten() : absl::OkStatus();
+}
+
+void Log::AwaitQuiet() {
+  ++quiet_wanted_count_;
+  flush_mutex_.Await(absl::Condition(this, &Log::IsQuiet));
+  --quiet_wanted_count_;
+}
+
+// Returns the first frame that is not in flight; there must be one, sealed or open.
+absl::StatusOr<LogFrame*> Log::NextToWrite() {
+  absl::MutexLock lock(&mutex_);
+  // Once a write has failed, what is in flight and what is sealed need not match.
+  SLIP_RETURN_IF_ERROR(status_);
+  if (sealed_frames_.size() == in_flight_.size()) SealOpenFrame();
+  return sealed_frames_[in_flight_.size()].get();
 }
 
 // With kSync, durable too if that takes no second call.
-absl::Status Log::WriteFirstSealed(Mode mode) {
-  Frame* frame = nullptr;
-  {
-    absl::MutexLock lock(&mutex_);
-    frame = sealed_frames_.front().get();
-  }
-  // Only this thread, which holds flush_mutex_, writes to or removes a sealed frame; readers copy
-  // from its payload meanwhile.
-  SLIP_RETURN_IF_ERROR(WriteFrame(*frame, mode));
-  absl::MutexLock lock(&mutex_);
-  unflushed_bytes_ -= frame->payload_bytes;
-  written_position_.store((write_segment_number_ << 32) | write_offset_, std::memory_order_release);
-  const uint64_t spare_frames_max = options_.unflushed_bytes_max / options_.frame_bytes_target + 2;
-  if (frame->buffer.capacity() == options_.frame_bytes_target &&
-      spare_frames_.size() < spare_frames_max) {
-    spare_frames_.push_back(std::move(sealed_frames_.front()));
-  }
-  sealed_frames_.pop_front();
-  return absl::OkStatus();
-}
-
-absl::Status Log::WriteFrame(Frame& frame, Mode mode) {
-  if (frame.segment != write_segment_) {
-    SLIP_RETURN_IF_ERROR(Activate(frame.segment, frame.first_lsn));
-  }
-  SLIP_CHECK(frame.offset == write_offset_);
-  SLIP_CHECK(frame.first_lsn == written_lsn_ + 1);
+absl::Status Log::WriteFrame(LogFrame& frame, Mode mode) {
+  SLIP_CHECK(frame.segment == write_segment_ && frame.offset == write_offset_);
+  SLIP_CHECK(frame.first_lsn == started_lsn_ + 1);
   FrameHeader header{
       .incarnation = write_incarnation_,
       .segment_number = write_segment_number_,
@@ -78,35 +93,66 @@ absl::Status Log::WriteFrame(Frame& frame, Mode mode) {
       .previous_header_crc32c = header_crc32c_,
   };
   header.header_crc32c = FrameHeaderCrc(header);
+  // Readers copy from the payload meanwhile; the header is for the thread that writes the frame.
   std::memcpy(frame.buffer.data(), &header, sizeof(header));
-  const absl::string_view bytes(frame.buffer.data(), frame.bytes());
-  File& file = *write_segment_->file;
-  // One wait for the device in place of two, if nothing else waits to be synced.
-  const bool becomes_durable = mode == Mode::kSync && !unsynced_;
-  absl::Status status =
-      becomes_durable ? file.WriteDurably(frame.offset, bytes) : file.Write(frame.offset, bytes);
-  if (!status.ok()) return Fail(status);
   frame_number_ = header.frame_number;
   header_crc32c_ = header.header_crc32c;
   write_offset_ += frame.bytes();
-  written_lsn_ += frame.record_count;
-  if (!frame.is_undecided) {
-    decided_lsn_ = written_lsn_;
-    decided_position_ = (write_segment_number_ << 32) | write_offset_;
-  }
+  started_lsn_ = frame.last_lsn();
   witnessed_lsn_ = header.durable_lsn;
-  frame_count_.fetch_add(1, std::memory_order_relaxed);
-  if (becomes_durable) {
-    NoteDurable();
-  } else {
-    unsynced_ = true;
-  }
-  return absl::OkStatus();
+  // One wait for the device in place of two, if nothing else waits to be synced.
+  const bool becomes_durable = mode == Mode::kSync && !unsynced_;
+  if (!becomes_durable) unsynced_ = true;
+  in_flight_.push_back({.frame = &frame,
+                        .end_position = (write_segment_number_ << 32) | write_offset_,
+                        .last_lsn = started_lsn_,
+                        .is_durable_when_done = becomes_durable});
+  FrameInFlight& flight = in_flight_.back();
+  File& file = *write_segment_->file;
+  flush_mutex_.Unlock();
+  const absl::string_view bytes(frame.buffer.data(), frame.bytes());
+  absl::Status status =
+      becomes_durable ? file.WriteDurably(frame.offset, bytes) : file.Write(frame.offset, bytes);
+  if (!status.ok()) status = Fail(status);
+  flush_mutex_.Lock();
+  write_failed_ = write_failed_ || !status.ok();
+  NoteDone(flight);
+  return status;
 }
 
-// Puts the next segment into use. Its header says where the one before ends, so that one must be
-// durable up to there first: else a crash could leave the claim without what it claims.
+// Takes back what is done with all before it. After a failed write nothing more counts as written.
+void Log::NoteDone(FrameInFlight& flight) {
+  flight.is_done = true;
+  for (; !in_flight_.empty() && in_flight_.front().is_done; in_flight_.pop_front()) {
+    if (!write_failed_) TakeBack(in_flight_.front());
+  }
+}
+
+void Log::TakeBack(const FrameInFlight& flight) {
+  LogFrame& frame = *flight.frame;
+  written_lsn_ = flight.last_lsn;
+  if (!frame.is_undecided) {
+    decided_lsn_ = flight.last_lsn;
+    decided_position_ = flight.end_position;
+  }
+  frame_count_.fetch_add(1, std::memory_order_relaxed);
+  if (flight.is_durable_when_done) NoteDurable();
+  absl::MutexLock lock(&mutex_);
+  unflushed_bytes_ -= frame.payload_bytes;
+  written_position_.store(flight.end_position, std::memory_order_release);
+  const uint64_t spare_frames_max = options_.unflushed_bytes_max / options_.frame_bytes_target + 2;
+  if (frame.buffer.capacity() == options_.frame_bytes_target &&
+      spare_frames_.size() < spare_frames_max) {
+    spare_frames_.push_back(std::move(sealed_frames_.front()));
+  }
+  sealed_frames_.pop_front();
+}
+
+// Puts the next segment into use; no frame may be in flight. Its header says where the one before
+// ends, so that one must be durable up to there first: else a crash could leave the claim without
+// what it claims.
 absl::Status Log::Activate(Segment* segment, Lsn first_lsn) {
+  SLIP_CHECK(IsQuiet());
   if (unsynced_) SLIP_RETURN_IF_ERROR(SyncWritten());
   SegmentHeader header{
       .node_id = options_.node_id,
@@ -137,23 +183,25 @@ absl::Status Log::Activate(Segment* segment, Lsn first_lsn) {
   return absl::OkStatus();
 }
 
+// No frame may be in flight.
 absl::Status Log::SyncWritten() {
+  SLIP_CHECK(IsQuiet());
   if (absl::Status status = write_segment_->file->SyncData(); !status.ok()) return Fail(status);
+  unsynced_ = false;
   NoteDurable();
   return absl::OkStatus();
 }
 
-// All that was written is durable now.
+// All that was written and taken back is durable now.
 void Log::NoteDurable() {
   sync_count_.fetch_add(1, std::memory_order_relaxed);
-  unsynced_ = false;
   durable_position_.store(decided_position_, std::memory_order_release);
   durable_lsn_.store(decided_lsn_, std::memory_order_release);
 }
 
 absl::StatusOr<LogCut> Log::Cut() {
   absl::MutexLock flush_lock(&flush_mutex_);
-  SLIP_RETURN_IF_ERROR(FlushLocked(Mode::kSync));
+  SLIP_RETURN_IF_ERROR(FlushAll());
   LogCut cut{.last_lsn = written_lsn_};
   absl::ReaderMutexLock lock(&segments_mutex_);
   for (const std::shared_ptr<Segment>& segment : segments_) {
@@ -171,22 +219,30 @@ absl::StatusOr<LogCut> Log::Cut() {
 
 absl::Status Log::WriteWitness() {
   absl::MutexLock flush_lock(&flush_mutex_);
-  SLIP_RETURN_IF_ERROR(FlushLocked(Mode::kSync));
+  SLIP_RETURN_IF_ERROR(FlushAll());
   return WriteWitnessLocked();
 }
 
+// No frame may be in flight, and all that was written must be durable.
 absl::Status Log::WriteWitnessLocked() {
+  SLIP_CHECK(IsQuiet() && !unsynced_);
   if (witnessed_lsn_ == written_lsn_) return absl::OkStatus();
   {
     absl::MutexLock lock(&mutex_);
     const bool idle = open_frame_ == nullptr && sealed_frames_.empty();
     // Without room for it there is no witness: the next segment's header will be one.
     if (!idle || FrameFor(0, AppendPurpose::kWrite) == nullptr) return absl::OkStatus();
-    SealOpenFrame();
   }
-  SLIP_RETURN_IF_ERROR(WriteFirstSealed(Mode::kSync));
-  // Before any other frame is written: that makes a gap without records tell of damage.
-  return unsynced_ ? SyncWritten() : absl::OkStatus();
+  SLIP_ASSIGN_OR_RETURN(LogFrame* const witness, NextToWrite());
+  if (witness->segment != write_segment_) {
+    SLIP_RETURN_IF_ERROR(Activate(witness->segment, witness->first_lsn));
+  }
+  // No other frame is started before it is durable: that makes a gap without records tell of
+  // damage.
+  ++quiet_wanted_count_;
+  const absl::Status written = WriteFrame(*witness, Mode::kSync);
+  --quiet_wanted_count_;
+  return written;
 }
 
 absl::StatusOr<bool> Log::Maintain() {
@@ -202,7 +258,10 @@ absl::StatusOr<bool> Log::Maintain() {
   const Lsn appended = appended_lsn();
   const bool idle = appended == maintained_lsn_;
   maintained_lsn_ = appended;
-  if (idle && appended == durable_lsn()) SLIP_RETURN_IF_ERROR(WriteWitnessLocked());
+  if (idle && appended == durable_lsn()) {
+    AwaitQuiet();
+    if (!unsynced_) SLIP_RETURN_IF_ERROR(WriteWitnessLocked());
+  }
   SLIP_RETURN_IF_ERROR(prepared);
   return false;
 }

@@ -14,7 +14,8 @@ struct LogOptions {
   uint64_t segment_bytes = 0;
   uint32_t frame_bytes_target = 0;
   uint64_t unflushed_bytes_max = 0;
-  uint32_t reserve_segments = 0;  // Prepared ones that ordinary appends leave alone.
+  uint32_t frames_in_flight_max = 1;  // That as many threads write at once.
+  uint32_t reserve_segments = 0;      // Prepared ones that ordinary appends leave alone.
 };
 
 struct LogStats {

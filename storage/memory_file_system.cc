@@ -52,7 +52,7 @@ class MemoryFile : public File {
         io_path_(std::move(io_path)) {}
 
   absl::Status Read(uint64_t offset, size_t count, char* destination) const override {
-    if (const std::function<void()> hook = fs_->read_hook()) hook();
+    fs_->read_hook_.Run();
     absl::MutexLock lock(&fs_->mutex_);
     SLIP_RETURN_IF_ERROR(CheckAligned(offset, {destination, count}));
     SLIP_RETURN_IF_ERROR(Enter(MemoryFileSystem::Operation::kRead));
@@ -74,11 +74,13 @@ class MemoryFile : public File {
   }
 
   absl::Status Write(uint64_t offset, absl::string_view bytes) override {
+    fs_->write_hook_.Run();
     absl::MutexLock lock(&fs_->mutex_);
     return WriteLocked(offset, bytes);
   }
 
   absl::Status WriteDurably(uint64_t offset, absl::string_view bytes) override {
+    fs_->write_hook_.Run();
     absl::MutexLock lock(&fs_->mutex_);
     SLIP_RETURN_IF_ERROR(WriteLocked(offset, bytes));
     const uint64_t first = offset / kSectorBytes;
@@ -532,16 +534,6 @@ uint64_t MemoryFileSystem::call_count() const {
 uint64_t MemoryFileSystem::call_count(Operation operation) const {
   absl::MutexLock lock(&mutex_);
   return call_counts_[static_cast<size_t>(operation)];
-}
-
-void MemoryFileSystem::set_read_hook(std::function<void()> hook) {
-  absl::MutexLock lock(&mutex_);
-  read_hook_ = std::move(hook);
-}
-
-std::function<void()> MemoryFileSystem::read_hook() const {
-  absl::MutexLock lock(&mutex_);
-  return read_hook_;
 }
 
 void MemoryFileSystem::set_capacity_bytes(uint64_t bytes) {

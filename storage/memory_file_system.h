@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -24,6 +25,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "base/random.h"
+#include "storage/call_hook.h"
 #include "storage/file_system.h"
 
 namespace slipstream::storage {
@@ -103,9 +105,11 @@ class MemoryFileSystem : public FileSystem {
   void RefuseLinks();
   uint64_t used_bytes() const;
 
-  // Calls `hook` at the start of every read of a file from now on, from the reading thread; it may
-  // block, and calls of different threads overlap. Empty: no more.
-  void set_read_hook(std::function<void()> hook);
+  // Calls `hook` at the start of every read, or every write of either kind, of a file from now on,
+  // from the thread that does it; it may block, and calls of different threads overlap. Empty: no
+  // more.
+  void set_read_hook(std::function<void()> hook) { read_hook_.Set(std::move(hook)); }
+  void set_write_hook(std::function<void()> hook) { write_hook_.Set(std::move(hook)); }
 
   // For arranging and inspecting, past faults and counts. The file must exist, but for Install.
   void FlipBit(absl::string_view path, uint64_t offset, int bit);
@@ -145,7 +149,6 @@ class MemoryFileSystem : public FileSystem {
   };
   enum class Fate { kGone, kKept, kTorn };
 
-  std::function<void()> read_hook() const;
   absl::StatusOr<std::unique_ptr<File>> OpenFile(absl::string_view path, OpenMode mode,
                                                  IoPath io_path);
   // Counts a call and returns what it must fail with, if a fault is due.
@@ -168,11 +171,13 @@ class MemoryFileSystem : public FileSystem {
                           absl::FunctionRef<size_t()> torn_bytes);
   static void Apply(const DirectoryOperation& operation, Names& names);
 
+  CallHook read_hook_;
+  CallHook write_hook_;
+
   mutable absl::Mutex mutex_;
   std::map<std::string, Directory> directories_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> locks_ ABSL_GUARDED_BY(mutex_);  // Path to life.
   std::vector<PendingFault> faults_ ABSL_GUARDED_BY(mutex_);
-  std::function<void()> read_hook_ ABSL_GUARDED_BY(mutex_);
   std::array<uint64_t, kOperationCount> call_counts_ ABSL_GUARDED_BY(mutex_) = {};
   uint64_t capacity_bytes_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
   bool refuses_links_ ABSL_GUARDED_BY(mutex_) = false;

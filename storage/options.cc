@@ -63,6 +63,8 @@ absl::Status ValidateOptions(const Options& options) {
   SLIP_RETURN_IF_ERROR(CheckPages("segment_bytes", options.segment_bytes));
   SLIP_RETURN_IF_ERROR(CheckBounds("unflushed_bytes_max", options.unflushed_bytes_max,
                                    {.min = 0, .max = kUnflushedBytesCeiling}));
+  SLIP_RETURN_IF_ERROR(CheckBounds("frames_in_flight_max", options.frames_in_flight_max,
+                                   {.min = 1, .max = kFramesInFlightCeiling}));
   SLIP_RETURN_IF_ERROR(CheckBounds("reserve_segments", options.reserve_segments,
                                    {.min = 0, .max = kReserveSegmentsCeiling}));
   SLIP_RETURN_IF_ERROR(CheckBounds("compaction_step_bytes", options.compaction_step_bytes,

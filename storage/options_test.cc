@@ -80,6 +80,15 @@ TEST(OptionsTest, BoundsOfFramesAndUnflushedBytes) {
               Refused("unflushed_bytes_max"));
 }
 
+TEST(OptionsTest, BoundsOfFramesInFlight) {
+  EXPECT_OK(Validate([](Options& o) { o.frames_in_flight_max = 1; }));
+  EXPECT_OK(Validate([](Options& o) { o.frames_in_flight_max = 64; }));
+  EXPECT_THAT(Validate([](Options& o) { o.frames_in_flight_max = 0; }),
+              Refused("frames_in_flight_max is 0, not 1 to 64"));
+  EXPECT_THAT(Validate([](Options& o) { o.frames_in_flight_max = 65; }),
+              Refused("frames_in_flight_max"));
+}
+
 TEST(OptionsTest, BoundsOfCompaction) {
   EXPECT_OK(Validate([](Options& o) { o.reserve_segments = 0; }));
   EXPECT_OK(Validate([](Options& o) { o.reserve_segments = 64; }));

@@ -196,12 +196,18 @@ absl::Status CheckEntriesAgainstLog(Engine& engine, absl::Span<const Entry> entr
   } else if (!absl::IsNotFound(found.status())) {
     return found.status();
   }
+  uint64_t segment_bytes = 0;
+  if (!numbers.empty()) {
+    const std::string path = JoinPath(kDirectory, SegmentFileName(numbers.back()));
+    SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs->Open(path, OpenMode::kRead));
+    SLIP_ASSIGN_OR_RETURN(segment_bytes, file->Size());
+  }
   LoggedRecords logged;
   SLIP_ASSIGN_OR_RETURN(
       const LogRecovery recovery,
       RecoverLog(
           fs, kDirectory, numbers,
-          {.node_id = engine.node_id(), .segment_bytes = 16384, .gaps = manifest.gaps},
+          {.node_id = engine.node_id(), .segment_bytes = segment_bytes, .gaps = manifest.gaps},
           [&logged](const RecordView& record, const Location&) { return logged.Note(record); }));
   if (recovery.tail.last_lsn != engine.appended_lsn()) {
     return Wrong(absl::StrFormat("the log ends at LSN %d, the engine says %d",
