@@ -85,9 +85,14 @@ void CommitQueue::RunAlways() {
       mutex_.Await(absl::Condition(this, &CommitQueue::IsFlushWanted));
       if (stopping_ && waiting_.empty()) return;
       taken_lsn_ = engine_->appended_lsn();
+      ++under_way_count_;
     }
     const absl::StatusOr<storage::Lsn> durable = engine_->Flush(storage::Engine::FlushMode::kSync);
     if (!durable.ok()) Fail(durable.status());
+    {
+      absl::MutexLock lock(&mutex_);
+      --under_way_count_;
+    }
     Deliver(durable.value_or(0));
   }
 }

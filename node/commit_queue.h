@@ -1,9 +1,12 @@
 // CommitQueue: group commit. Answers wait here until the record they speak of is durable, and the
-// threads of this queue make it so: while as many flushes as there are threads are on their way to
-// the disk, the engine's next frame fills, so that one sync carries whatever came meanwhile.
+// threads of this queue make it so: while one flush is on its way to the disk, the engine's next
+// frame fills, so that one sync carries whatever came meanwhile. If as much has come as is on its
+// way, which the slower the device the sooner is the case, a second flush does not wait for the
+// first.
 #ifndef SLIPSTREAM_NODE_COMMIT_QUEUE_H_
 #define SLIPSTREAM_NODE_COMMIT_QUEUE_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <thread>
@@ -77,7 +80,12 @@ class CommitQueue {
   void Fail(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool IsFlushWanted() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || wanted_lsn_ > taken_lsn_;
+    if (stopping_) return true;
+    // As many flushes as there are records would keep every core busy with little ones.
+    const storage::Lsn in_flight =
+        taken_lsn_ - std::min(taken_lsn_, engine_->durable_lsn());  // Records, about.
+    const bool is_worth_it = under_way_count_ == 0 || wanted_lsn_ - taken_lsn_ >= in_flight;
+    return wanted_lsn_ > taken_lsn_ && is_worth_it;
   }
   bool HasReady() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return flushing_count_ == 0 || !ready_.empty();
@@ -95,6 +103,7 @@ class CommitQueue {
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // For a flush.
   storage::Lsn wanted_lsn_ ABSL_GUARDED_BY(mutex_) = 0;   // The greatest that was waited for.
   storage::Lsn taken_lsn_ ABSL_GUARDED_BY(mutex_) = 0;    // Up to it, some thread flushes or has.
+  size_t under_way_count_ ABSL_GUARDED_BY(mutex_) = 0;    // Flushes.
   std::vector<Waiting> ready_ ABSL_GUARDED_BY(mutex_);    // For the answering thread.
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);          // Of the engine.
   bool write_wanted_ ABSL_GUARDED_BY(mutex_) = false;

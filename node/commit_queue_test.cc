@@ -112,33 +112,69 @@ TEST_F(CommitQueueTest, OneSyncCarriesManyAnswers) {
   EXPECT_EQ(engine_->stats().sync_count, syncs_before + 1);
 }
 
-TEST_F(CommitQueueTest, NextFlushDoesNotWaitForTheOneUnderWay) {
-  OpenInUse({});
-  struct HeldWrite {
+// Holds the first two writes to a file.
+class HeldWrites {
+ public:
+  explicit HeldWrites(MemoryFileSystem* disk) : disk_(disk) {
+    disk_->set_write_hook([this] {
+      const size_t index = started_count_++;
+      if (index >= writes_.size()) return;
+      writes_[index].started.Notify();
+      writes_[index].released.WaitForNotification();
+    });
+  }
+  ~HeldWrites() { disk_->set_write_hook(nullptr); }
+
+  void AwaitStart(size_t index) { writes_[index].started.WaitForNotification(); }
+  void Release(size_t index) { writes_[index].released.Notify(); }
+
+ private:
+  struct Write {
     absl::Notification started;
     absl::Notification released;
-    absl::Notification answered;
   };
-  std::array<HeldWrite, 2> writes;
-  std::atomic<size_t> started_count = 0;
-  disk_.set_write_hook([&writes, &started_count] {
-    const size_t index = started_count++;
-    if (index >= writes.size()) return;
-    writes[index].started.Notify();
-    writes[index].released.WaitForNotification();
-  });
-  for (HeldWrite& write : writes) {
-    queue_->RunWhenDurable(Put("key"), [&write](const absl::Status& status) {
+
+  MemoryFileSystem* const disk_;
+  std::atomic<size_t> started_count_ = 0;
+  std::array<Write, 2> writes_;
+};
+
+TEST_F(CommitQueueTest, NextFlushDoesNotWaitForTheOneUnderWay) {
+  OpenInUse({});
+  HeldWrites held(&disk_);
+  std::array<absl::Notification, 2> answered;
+  for (size_t i = 0; i < answered.size(); ++i) {
+    queue_->RunWhenDurable(Put("key"), [&answered, i](const absl::Status& status) {
       EXPECT_OK(status);
-      write.answered.Notify();
+      answered[i].Notify();
     });
-    write.started.WaitForNotification();
+    held.AwaitStart(i);
   }
-  writes[1].released.Notify();
-  EXPECT_FALSE(writes[0].answered.HasBeenNotified());
-  EXPECT_FALSE(writes[1].answered.HasBeenNotified());
-  writes[0].released.Notify();
-  for (HeldWrite& write : writes) write.answered.WaitForNotification();
+  held.Release(1);
+  for (const absl::Notification& each : answered) EXPECT_FALSE(each.HasBeenNotified());
+  held.Release(0);
+  for (const absl::Notification& each : answered) each.WaitForNotification();
+}
+
+TEST_F(CommitQueueTest, NextFlushStartsWhenAsMuchWaitsAsIsUnderWay) {
+  OpenInUse({});
+  const uint64_t syncs_before = engine_->stats().sync_count;
+  HeldWrites held(&disk_);
+  absl::BlockingCounter left(3);
+  const auto answer = [&left](const absl::Status& status) {
+    EXPECT_OK(status);
+    left.DecrementCount();
+  };
+  Put("key");
+  queue_->RunWhenDurable(Put("key"), answer);
+  held.AwaitStart(0);
+  queue_->RunWhenDurable(Put("key"), answer);
+  queue_->RunWhenDurable(Put("key"), answer);
+  held.AwaitStart(1);
+  held.Release(1);
+  held.Release(0);
+  left.Wait();
+  EXPECT_EQ(engine_->stats().sync_count, syncs_before + 2);
 }
 
 // An answer that comes as its record becomes durable belongs to no flush any more.

@@ -114,11 +114,10 @@ TEST_F(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
   for (int thread = 0; thread < kThreadCount; ++thread) {
     threads.emplace_back([&, thread] {
       base::Random rng(static_cast<uint64_t>(thread) + 1);
-      const auto goes_on = [&] {
-        const size_t count = done[thread].size();
+      const auto goes_on = [&](size_t count) {
         return count < kTransactionCount || (conflict_count == 0 && count < kTransactionCountMax);
       };
-      while (goes_on()) {
+      while (goes_on(done[thread].size())) {
         Committed one;
         ++try_count;
         if (TryOne(rng, absl::StrCat(thread, ".", done[thread].size()), one)) {
