@@ -197,7 +197,11 @@ size_t TreeShard::SettleBuckets(uint32_t first, uint32_t last, size_t count_max)
   if (buckets.empty()) return 0;
   const size_t count = buckets.size();
   LeafReader reader(source_);
-  for (const uint32_t bucket : buckets) HashBucket(reader, bucket);
+  for (size_t i = 0; i < count;) {
+    const uint32_t neighbor_count = NeighborCount(absl::MakeConstSpan(buckets).subspan(i));
+    HashNeighbors(reader, buckets[i], neighbor_count);
+    i += neighbor_count;
+  }
   HashAbove(std::move(buckets));
   // If no dirty bucket was left out, leaf_count() tells what every mark up to then made of it.
   const bool all = first == 0 && last == (uint32_t{1} << depth_) - 1 && count < count_max;
@@ -205,11 +209,35 @@ size_t TreeShard::SettleBuckets(uint32_t first, uint32_t last, size_t count_max)
   return count;
 }
 
-void TreeShard::HashBucket(LeafReader& reader, uint32_t bucket) {
-  uint64_t count = 0;
-  nodes_[(size_t{1} << depth_) + bucket] = FoldRange(reader, PrefixOf(bucket, depth_), count);
-  leaf_count_.store(leaf_count() + count - leaf_counts_[bucket], std::memory_order_relaxed);
-  leaf_counts_[bucket] = static_cast<uint32_t>(count);
+uint32_t TreeShard::NeighborCount(absl::Span<const uint32_t> buckets) const {
+  uint32_t count = 1;
+  uint64_t leaf_count = leaf_counts_[buckets[0]];
+  for (; count < buckets.size() && buckets[count] == buckets[0] + count; ++count) {
+    leaf_count += leaf_counts_[buckets[count]];
+    if (leaf_count > LeafReader::kChunkLeavesMax) break;
+  }
+  return count;
+}
+
+void TreeShard::HashNeighbors(LeafReader& reader, uint32_t first, uint32_t bucket_count) {
+  const uint32_t last = first + bucket_count - 1;
+  SubtreeFolder folder(kPrefixBits + depth_);
+  uint32_t bucket = first;
+  uint32_t count = 0;  // Of its leaves.
+  const auto end_bucket = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    nodes_[(size_t{1} << depth_) + bucket] = folder.Finish();
+    leaf_count_.store(leaf_count() + count - leaf_counts_[bucket], std::memory_order_relaxed);
+    leaf_counts_[bucket] = std::exchange(count, 0);
+    ++bucket;
+  };
+  const base::KeyRange range{.first = base::RangeOf(PrefixOf(first, depth_)).first,
+                             .last = base::RangeOf(PrefixOf(last, depth_)).last};
+  reader.ForEach(range, [&](const Leaf& leaf) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    while (bucket < BucketOf(leaf.key_id, depth_)) end_bucket();
+    folder.Add(leaf.key_id, DigestOfLeaf(leaf));
+    ++count;
+  });
+  while (bucket <= last) end_bucket();
 }
 
 void TreeShard::HashAbove(std::vector<uint32_t> buckets) {

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "base/key_id.h"
 #include "merkle/dirty_set.h"
 #include "merkle/leaf_source.h"
@@ -74,7 +75,13 @@ class TreeShard {
   // Settles at most `count_max` of the dirty buckets among first <= i <= last; returns how many.
   size_t SettleBuckets(uint32_t first, uint32_t last, size_t count_max)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void HashBucket(LeafReader& reader, uint32_t bucket) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // How many of `buckets`, which are in order, follow the first without a gap and are read with it:
+  // about a chunk of leaves. If their entries are on disk, they stand next to each other there.
+  uint32_t NeighborCount(absl::Span<const uint32_t> buckets) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Re-hashes the buckets `first` to `first + bucket_count - 1`.
+  void HashNeighbors(LeafReader& reader, uint32_t first, uint32_t bucket_count)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Re-computes every node above `buckets`, which are in order, once.
   void HashAbove(std::vector<uint32_t> buckets) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Returns the prefix of bucket `bucket` of 2^depth.

@@ -227,6 +227,42 @@ TEST(TreeTest, MemoryIsAtMostFourBytesPerKey) {
   EXPECT_LE(tree.memory_bytes(), 4 * count);
 }
 
+// What is on disk is read in few calls, and no more of it than that: dirty buckets that stand next
+// to each other come together, others alone.
+TEST(TreeTest, DirtyNeighborsAreReadTogether) {
+  base::Random rng(1);
+  HookedSource source;
+  Tree tree(&source);
+  constexpr size_t kCount = 100'000;
+  constexpr size_t kBucketsMin = kCount / TreeShard::kLeavesPerBucketMax;
+  std::vector<base::KeyId> key_ids;
+  for (size_t i = 0; i < kCount; ++i) {
+    key_ids.push_back(RandomKeyId(rng));
+    source.Put(key_ids.back(), 1);
+    tree.MarkDirty(key_ids.back());
+  }
+  tree.Root();
+  source.TakeVisitedCount();
+  size_t visit_count = 0;
+  source.set_after_visit([&visit_count] { ++visit_count; });
+  for (const base::KeyId& key_id : key_ids) {
+    source.Put(key_id, 2);
+    tree.MarkDirty(key_id);
+  }
+  EXPECT_EQ(tree.Root(), source.RootByDefinition());
+  EXPECT_LT(visit_count, kBucketsMin / 2);
+  EXPECT_LE(source.TakeVisitedCount(), 2 * kCount);  // Some shards are counted first.
+
+  visit_count = 0;
+  for (size_t i = 0; i < 10; ++i) {
+    source.Put(key_ids[i], 3);
+    tree.MarkDirty(key_ids[i]);
+  }
+  EXPECT_EQ(tree.Root(), source.RootByDefinition());
+  EXPECT_EQ(visit_count, 10u);
+  EXPECT_LE(source.TakeVisitedCount(), 10 * 2 * TreeShard::kLeavesPerBucketMax);
+}
+
 TEST(TreeTest, SettleDoesNoMoreThanItIsToldAndEndsClean) {
   base::Random rng(1);
   HookedSource source;

@@ -44,5 +44,13 @@ TEST(BackgroundPaceTest, WorksWithoutPauseWhileHalfOfTheLogIsToBeFreed) {
   EXPECT_EQ(pace.PauseAfter(absl::Milliseconds(2), /*has_more=*/true), absl::Milliseconds(6));
 }
 
+TEST(BackgroundPaceTest, WorksWithoutPauseWhileACheckpointIsLate) {
+  BackgroundPace pace(kPeriod);
+  pace.Observe({.checkpoint_debt_bytes = 1});
+  EXPECT_EQ(pace.PauseAfter(absl::Milliseconds(2), /*has_more=*/true), absl::ZeroDuration());
+  pace.Observe({.checkpoint_debt_bytes = 0});
+  EXPECT_EQ(pace.PauseAfter(absl::Milliseconds(2), /*has_more=*/true), absl::Milliseconds(6));
+}
+
 }  // namespace
 }  // namespace slipstream::node

@@ -198,6 +198,7 @@ EngineStats Engine::Impl::stats() {
       .evicted_count = evicted_count_.load(std::memory_order_relaxed),
       .checkpoint_count = checkpointer_->checkpoint_count(),
       .replay_bytes = ReplayBytes(),
+      .checkpoint_debt_bytes = CheckpointDebtBytes(),
       .memory_bytes = keydir.bytes + value_cache.bytes + run_memory_bytes +
                       checkpoint_memory_bytes +
                       (observer_ == nullptr ? 0 : observer_->memory_bytes()),

@@ -114,6 +114,17 @@ class EngineColdTest : public ::testing::Test {
   std::unique_ptr<Engine> engine_;
 };
 
+TEST_F(EngineColdTest, CheckpointIsLateOnceTheLogBehindTheLastIsTwiceWhatOneTakes) {
+  const uint64_t bytes_max = 2 * ColdOptions().checkpoint_bytes;
+  while (engine_->stats().replay_bytes <= bytes_max) {
+    EXPECT_EQ(engine_->stats().checkpoint_debt_bytes, 0u);
+    Put("key", std::string(1000, 'v'));
+  }
+  EXPECT_EQ(engine_->stats().checkpoint_debt_bytes, engine_->stats().replay_bytes - bytes_max);
+  Settle();
+  EXPECT_EQ(engine_->stats().checkpoint_debt_bytes, 0u);
+}
+
 TEST_F(EngineColdTest, ReadsWhatLeftMemory) {
   PutAll("value");
   EXPECT_GE(engine_->stats().evicted_count, static_cast<uint64_t>(kKeyCount));

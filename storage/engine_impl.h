@@ -146,6 +146,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::Status JudgeDerived(const absl::Status& status);
   void UpdateHotBudget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
   uint64_t ReplayBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  uint64_t CheckpointDebtBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
   bool CheckpointIsDue(const KeyDirStats& stats) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
   bool EvictSome(const KeyDirStats& stats) ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);

@@ -136,6 +136,11 @@ uint64_t Engine::Impl::ReplayBytes() const {
          from.offset;
 }
 
+uint64_t Engine::Impl::CheckpointDebtBytes() const {
+  const uint64_t bytes_max = 2 * options_.checkpoint_bytes;
+  return std::max(ReplayBytes(), bytes_max) - bytes_max;
+}
+
 bool Engine::Impl::CheckpointIsDue(const KeyDirStats& stats) const {
   if (ReplayBytes() >= options_.checkpoint_bytes) return true;
   // What fills memory can be evicted only after one.

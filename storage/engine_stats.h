@@ -24,6 +24,8 @@ struct EngineStats {
   uint64_t evicted_count = 0;     // Entries that left memory since Open.
   uint64_t checkpoint_count = 0;  // Since Open.
   uint64_t replay_bytes = 0;      // What a start would read of the log, about.
+  // What of that is beyond twice Options::checkpoint_bytes: the next checkpoint is late.
+  uint64_t checkpoint_debt_bytes = 0;
   // Of all that counts against Options::memory_limit_bytes: keydir_bytes, value_cache_bytes, the
   // next two, the observer's.
   uint64_t memory_bytes = 0;

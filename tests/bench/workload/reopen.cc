@@ -35,10 +35,13 @@ EngineOptions OptionsFor(const WorkloadRun& run) {
 // Where the first process leaves the root for the second.
 std::string RootPathOf(const WorkloadRun& run) { return run.directory + "/expected_root"; }
 
-absl::Status WriteUntilKilled(EngineUnderTest& engine, const DataSet& data, size_t key_count) {
+// Calls `ready` when so much was written that a start has something to read again.
+absl::Status WriteUntilKilled(EngineUnderTest& engine, const DataSet& data, size_t key_count,
+                              const std::function<void()>& ready) {
   const std::unique_ptr<EngineSession> session = engine.NewSession();
   // The values that the keys have already, so that the second process knows what to expect.
   for (uint64_t position = 0;; ++position) {
+    if (position == key_count / 10) ready();
     const uint64_t index = ShuffledIndex(position, key_count, 0);
     SLIP_RETURN_IF_ERROR(session->Put(BenchKey(index).view(), data.ValueOf(index)));
   }
@@ -52,8 +55,8 @@ absl::Status Prepare(const WorkloadRun& run, bool is_killed, const std::function
   SLIP_RETURN_IF_ERROR(Fill(*engine, data, 0, key_count));
   SLIP_RETURN_IF_ERROR(engine->Settle());
   if (is_killed) {
-    ready();
-    return WriteUntilKilled(*engine, data, key_count);
+    SLIP_RETURN_IF_ERROR(engine->Compact());
+    return WriteUntilKilled(*engine, data, key_count, ready);
   }
   std::ofstream(RootPathOf(run)) << engine->Root();
   SLIP_RETURN_IF_ERROR(engine->Close());
