@@ -71,7 +71,9 @@ void CheckCrash(const MemoryFileSystem& fs, Account account, bool keeps_unsynced
 // An engine with a frame for each of kFrameCount flushing threads in flight, held before the disk.
 class Flight {
  public:
-  Flight() {
+  // With `is_unsynced`, something was written before that is not synced, so that a sync of its own
+  // makes the frames durable, once no frame is in flight.
+  explicit Flight(bool is_unsynced = false) {
     absl::StatusOr<std::unique_ptr<Engine>> engine =
         Engine::Open(&fs_, kDirectory, FlightOptions(), &rng_, nullptr);
     SLIP_CHECK_OK(engine.status());
@@ -81,6 +83,10 @@ class Flight {
     const absl::StatusOr<Lsn> durable_lsn = engine_->Flush(Engine::FlushMode::kSync);
     SLIP_CHECK_OK(durable_lsn.status());
     account_.Durable(*durable_lsn);
+    if (is_unsynced) {
+      Put("unsynced");
+      SLIP_CHECK_OK(engine_->Flush(Engine::FlushMode::kWrite).status());
+    }
     fs_.set_write_hook([this] {
       const size_t index = started_count_++;
       if (index >= kFrameCount) return;
@@ -93,7 +99,10 @@ class Flight {
       frames_[i].started.WaitForNotification();
     }
   }
-  ~Flight() {
+  ~Flight() { LandAll(); }
+
+  // Lets all go on that are still held, and returns when every flush has ended.
+  void LandAll() {
     for (Frame& frame : frames_) {
       if (frame.released.HasBeenNotified()) continue;
       frame.has_landed = true;
@@ -218,6 +227,24 @@ TEST(EngineFlightTest, NothingBehindAFailedWriteIsAcknowledged) {
     EXPECT_THAT(flight.outcome(i), StatusIs(absl::StatusCode::kUnavailable));
   }
   EXPECT_EQ(flight.engine().durable_lsn(), durable_lsn);
+  for (const bool keeps_unsynced : {false, true}) {
+    CheckCrash(flight.fs(), flight.account(), keeps_unsynced);
+  }
+}
+
+// The system may report a failed sync once, and drop what it should have written: who syncs again
+// hears that all is well.
+TEST(EngineFlightTest, NoThreadTriesAgainTheSyncThatFailedForAnother) {
+  Flight flight(/*is_unsynced=*/true);
+  const Lsn durable_lsn = flight.engine().durable_lsn();
+  flight.fs().InjectFault({.operation = MemoryFileSystem::Operation::kSyncData});
+  const uint64_t syncs = flight.fs().call_count(MemoryFileSystem::Operation::kSyncData);
+  flight.LandAll();
+  EXPECT_EQ(flight.fs().call_count(MemoryFileSystem::Operation::kSyncData), syncs + 1);
+  EXPECT_EQ(flight.engine().durable_lsn(), durable_lsn);
+  for (size_t i = 0; i < kFrameCount; ++i) {
+    EXPECT_THAT(flight.outcome(i), StatusIs(absl::StatusCode::kUnavailable));
+  }
   for (const bool keeps_unsynced : {false, true}) {
     CheckCrash(flight.fs(), flight.account(), keeps_unsynced);
   }

@@ -128,9 +128,6 @@ class Log {
  private:
   // A frame that is being written. They end in any order, and count in the order of the log.
   struct FrameInFlight {
-    LogFrame* frame = nullptr;
-    uint64_t end_position = 0;
-    Lsn last_lsn = 0;
     bool is_durable_when_done = false;  // With all before it, as none of that waits to be synced.
     bool is_done = false;
   };
@@ -200,7 +197,7 @@ class Log {
   uint64_t frame_number_ ABSL_GUARDED_BY(flush_mutex_);
   uint32_t header_crc32c_ ABSL_GUARDED_BY(flush_mutex_);
   Lsn started_lsn_ ABSL_GUARDED_BY(flush_mutex_);  // As of the last frame in flight.
-  // The first of sealed_frames_, in order. The oldest is not done.
+  // Of the first of sealed_frames_, in order. The oldest is not done.
   std::deque<FrameInFlight> in_flight_ ABSL_GUARDED_BY(flush_mutex_);
   // Who waits until no frame is in flight; no further one is started meanwhile.
   size_t quiet_wanted_count_ ABSL_GUARDED_BY(flush_mutex_) = 0;

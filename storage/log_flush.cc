@@ -103,10 +103,7 @@ absl::Status Log::WriteFrame(LogFrame& frame, Mode mode) {
   // One wait for the device in place of two, if nothing else waits to be synced.
   const bool becomes_durable = mode == Mode::kSync && !unsynced_;
   if (!becomes_durable) unsynced_ = true;
-  in_flight_.push_back({.frame = &frame,
-                        .end_position = (write_segment_number_ << 32) | write_offset_,
-                        .last_lsn = started_lsn_,
-                        .is_durable_when_done = becomes_durable});
+  in_flight_.push_back({.is_durable_when_done = becomes_durable});
   FrameInFlight& flight = in_flight_.back();
   File& file = *write_segment_->file;
   flush_mutex_.Unlock();
@@ -129,23 +126,24 @@ void Log::NoteDone(FrameInFlight& flight) {
 }
 
 void Log::TakeBack(const FrameInFlight& flight) {
-  LogFrame& frame = *flight.frame;
-  written_lsn_ = flight.last_lsn;
-  if (!frame.is_undecided) {
-    decided_lsn_ = flight.last_lsn;
-    decided_position_ = flight.end_position;
+  absl::MutexLock lock(&mutex_);
+  std::unique_ptr<LogFrame> frame = std::move(sealed_frames_.front());
+  sealed_frames_.pop_front();
+  const uint64_t end_position = (frame->segment->number << 32) | (frame->offset + frame->bytes());
+  written_lsn_ = frame->last_lsn();
+  if (!frame->is_undecided) {
+    decided_lsn_ = written_lsn_;
+    decided_position_ = end_position;
   }
   frame_count_.fetch_add(1, std::memory_order_relaxed);
   if (flight.is_durable_when_done) NoteDurable();
-  absl::MutexLock lock(&mutex_);
-  unflushed_bytes_ -= frame.payload_bytes;
-  written_position_.store(flight.end_position, std::memory_order_release);
+  unflushed_bytes_ -= frame->payload_bytes;
+  written_position_.store(end_position, std::memory_order_release);
   const uint64_t spare_frames_max = options_.unflushed_bytes_max / options_.frame_bytes_target + 2;
-  if (frame.buffer.capacity() == options_.frame_bytes_target &&
+  if (frame->buffer.capacity() == options_.frame_bytes_target &&
       spare_frames_.size() < spare_frames_max) {
-    spare_frames_.push_back(std::move(sealed_frames_.front()));
+    spare_frames_.push_back(std::move(frame));
   }
-  sealed_frames_.pop_front();
 }
 
 // Puts the next segment into use; no frame may be in flight. Its header says where the one before
@@ -183,9 +181,11 @@ absl::Status Log::Activate(Segment* segment, Lsn first_lsn) {
   return absl::OkStatus();
 }
 
-// No frame may be in flight.
+// No frame may be in flight. Not after a failure, which another thread may have met while this one
+// waited: the system reports a failed write-back once, so that a second sync would succeed.
 absl::Status Log::SyncWritten() {
   SLIP_CHECK(IsQuiet());
+  SLIP_RETURN_IF_ERROR(status());
   if (absl::Status status = write_segment_->file->SyncData(); !status.ok()) return Fail(status);
   unsynced_ = false;
   NoteDurable();
