@@ -11,6 +11,9 @@
 namespace slipstream::node {
 namespace {
 
+// With SyncPolicy::kAlways. No more than storage::Options::frames_in_flight_max helps.
+constexpr size_t kFlushesMax = 2;
+
 // What calls get that waited when the engine failed: whether their writes are there, nobody knows
 // before the log is read again.
 absl::Status FailedError(const absl::Status& cause) {
@@ -21,21 +24,11 @@ absl::Status FailedError(const absl::Status& cause) {
 }  // namespace
 
 CommitQueue::CommitQueue(storage::Engine* engine, const CommitOptions& options, Answer on_failure)
-    : engine_(engine),
-      options_(options),
-      on_failure_(std::move(on_failure)),
-      flushing_count_(options.sync == storage::SyncPolicy::kAlways ? options.flushes_max : 1) {
-  const size_t flusher_count = flushing_count_;
-  for (size_t i = 0; i < flusher_count; ++i) {
-    flushers_.emplace_back([this] {
-      if (options_.sync == storage::SyncPolicy::kAlways) {
-        RunAlways();
-      } else {
-        RunPeriodic();
-      }
-      absl::MutexLock lock(&mutex_);
-      --flushing_count_;
-    });
+    : engine_(engine), options_(options), on_failure_(std::move(on_failure)) {
+  if (options_.sync == storage::SyncPolicy::kAlways) {
+    for (size_t i = 0; i < kFlushesMax; ++i) flushers_.emplace_back([this] { RunAlways(); });
+  } else {
+    flushers_.emplace_back([this] { RunPeriodic(); });
   }
   answerer_ = std::thread([this] { RunAnswers(); });
 }
@@ -74,6 +67,10 @@ void CommitQueue::Stop() {
   }
   for (std::thread& flusher : flushers_) {
     if (flusher.joinable()) flusher.join();
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    flushing_ended_ = true;
   }
   if (answerer_.joinable()) answerer_.join();
 }

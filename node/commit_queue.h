@@ -30,9 +30,6 @@ struct CommitOptions {
   // Under these two, bytes appended that are written out without waiting for the interval, well
   // before the engine would make its writers wait.
   size_t write_bytes_target = 1 << 20;
-  // kAlways: flushes under way at a time. No more than storage::Options::frames_in_flight_max
-  // helps.
-  size_t flushes_max = 2;
   // So few answers are not worth the way to another thread.
   size_t inline_answers_max = 4;
 };
@@ -88,7 +85,7 @@ class CommitQueue {
     return wanted_lsn_ > taken_lsn_ && is_worth_it;
   }
   bool HasReady() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return flushing_count_ == 0 || !ready_.empty();
+    return flushing_ended_ || !ready_.empty();
   }
   bool IsPeriodicWorkWanted() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return stopping_ || write_wanted_;
@@ -108,8 +105,8 @@ class CommitQueue {
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);          // Of the engine.
   bool write_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  size_t flushing_count_ ABSL_GUARDED_BY(mutex_);  // Flushing threads that have not ended.
-  std::vector<std::thread> flushers_;              // Made by the constructor, joined by Stop.
+  bool flushing_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> flushers_;  // Made by the constructor, joined by Stop.
   std::thread answerer_;
 };
 

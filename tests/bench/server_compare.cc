@@ -32,8 +32,6 @@
 namespace slipstream::bench {
 namespace {
 
-constexpr char kSyncEachSecond[] = "interval:1000";
-
 struct Flags {
   std::string daemon = "node/slipstreamd";
   std::string echo = "tests/bench/echo_server";
@@ -124,12 +122,12 @@ class Comparison {
             .key_count = Scaled(100'000)};
   }
 
-  // A sync each second, as Redis's "everysec". A daemon of its own for the unary calls: what the
-  // pipeline leaves for the background is not theirs.
+  // A daemon of its own for the unary calls: what the pipeline leaves for the background is not
+  // theirs.
   absl::Status RunDaemonUnary() {
     const TemporaryDirectory directory(flags_.directory);
     SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> daemon,
-                          StartDaemon(directory, kSyncEachSecond));
+                          StartDaemon(directory, "interval:100"));
     LoadOptions fill = PipelineOptions(daemon->address());
     fill.kind = LoadKind::kPut;
     fill.operations = fill.key_count;
@@ -141,10 +139,11 @@ class Comparison {
     return Unary("unary_get", "slipstream", unary, LoadKind::kGet);
   }
 
+  // A sync each second, as Redis's "everysec".
   absl::Status RunDaemonPipeline() {
     const TemporaryDirectory directory(flags_.directory);
     SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<ChildProcess> daemon,
-                          StartDaemon(directory, kSyncEachSecond));
+                          StartDaemon(directory, "interval:1000"));
     const LoadOptions pipeline = PipelineOptions(daemon->address());
     SLIP_RETURN_IF_ERROR(Pipeline("pipeline_put_interval", pipeline, LoadKind::kPut));
     return Pipeline("pipeline_get", pipeline, LoadKind::kGet);
