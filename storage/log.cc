@@ -18,15 +18,6 @@ namespace {
 // Calls between two tries to prepare a segment on a full disk, each of which writes until it fails.
 constexpr uint64_t kCallsPerRetry = 64;
 
-// Positions order all locations in one number.
-uint64_t PositionOf(uint64_t segment_number, uint64_t offset) {
-  return (segment_number << 32) | offset;
-}
-
-uint64_t PositionOf(const Location& location) {
-  return PositionOf(location.segment_number, location.offset);
-}
-
 }  // namespace
 
 Log::Log(FileSystem* fs, absl::string_view directory, const LogOptions& options, base::Random rng,
@@ -232,7 +223,8 @@ absl::StatusOr<StartedLogRead> Log::StartRead(const Location& location, size_t c
   const size_t pages_bytes = (start + count + kPageBytes - 1) / kPageBytes * kPageBytes;
   StartedLogRead read{
       .bytes = {.pages = AlignedBuffer(pages_bytes), .start = start, .count = count}};
-  const bool written = PositionOf(location) < written_position_.load(std::memory_order_acquire);
+  const bool written = PositionOf(location.segment_number, location.offset) <
+                       written_position_.load(std::memory_order_acquire);
   if (!written && ReadFromFrames(location, count, read.bytes.pages.data() + start)) return read;
   // If it was in no frame, it has been written meanwhile. No frame shares a page with another, so
   // these pages do not change under the read.
@@ -332,7 +324,8 @@ Location Log::append_position() const {
 }
 
 bool Log::IsDurable(const Location& location) const {
-  return PositionOf(location) < durable_position_.load(std::memory_order_acquire);
+  return PositionOf(location.segment_number, location.offset) <
+         durable_position_.load(std::memory_order_acquire);
 }
 
 LogStats Log::stats() const {

@@ -6,9 +6,8 @@
 //
 //   EnsureRoom   may do I/O; holds no lock that a reader or an appender needs
 //   TryAppend    under the caller's stripe locks and mutex_: memory only
-//   Flush, Cut   under flush_mutex_, which is let go while a frame is written, so that threads
-//   which
-//                flush keep several in flight; take mutex_ only to pick up and hand back frames
+//   Flush, Cut   under flush_mutex_, let go while a frame is written, so that threads that flush
+//                keep several in flight; take mutex_ only to pick up and hand back frames
 #ifndef SLIPSTREAM_STORAGE_LOG_H_
 #define SLIPSTREAM_STORAGE_LOG_H_
 

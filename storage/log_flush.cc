@@ -129,7 +129,7 @@ void Log::TakeBack(const FrameInFlight& flight) {
   absl::MutexLock lock(&mutex_);
   std::unique_ptr<LogFrame> frame = std::move(sealed_frames_.front());
   sealed_frames_.pop_front();
-  const uint64_t end_position = (frame->segment->number << 32) | (frame->offset + frame->bytes());
+  const uint64_t end_position = PositionOf(frame->segment->number, frame->offset + frame->bytes());
   written_lsn_ = frame->last_lsn();
   if (!frame->is_undecided) {
     decided_lsn_ = written_lsn_;

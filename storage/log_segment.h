@@ -13,6 +13,11 @@
 
 namespace slipstream::storage {
 
+// Positions order all places of a log in one number.
+inline uint64_t PositionOf(uint64_t segment_number, uint64_t offset) {
+  return (segment_number << 32) | offset;
+}
+
 // A segment and where its data ends: what the one after it must know of it. Part of the manifest's
 // format.
 struct SegmentLink {
