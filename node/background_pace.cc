@@ -27,7 +27,7 @@ void BackgroundPace::Observe(const storage::Engine& engine, absl::Duration now) 
 
 void BackgroundPace::Observe(const storage::EngineStats& stats) {
   is_behind_ =
-      stats.compaction_debt_bytes > stats.log_bytes / 2 || stats.checkpoint_debt_bytes != 0;
+      stats.compaction_debt_bytes > stats.log_bytes / 4 || stats.checkpoint_debt_bytes != 0;
 }
 
 absl::Duration BackgroundPace::PauseAfter(absl::Duration burst, bool has_more) const {

@@ -35,12 +35,12 @@ TEST(BackgroundPaceTest, WorksAQuarterOfTheTimeButPausesNoLongerThanAPeriod) {
   EXPECT_EQ(pace.PauseAfter(absl::Milliseconds(40), /*has_more=*/true), kPeriod);
 }
 
-TEST(BackgroundPaceTest, WorksWithoutPauseWhileHalfOfTheLogIsToBeFreed) {
+TEST(BackgroundPaceTest, WorksWithoutPauseWhileAQuarterOfTheLogIsToBeFreed) {
   BackgroundPace pace(kPeriod);
-  pace.Observe({.log_bytes = 1000, .compaction_debt_bytes = 501});
+  pace.Observe({.log_bytes = 1000, .compaction_debt_bytes = 251});
   EXPECT_EQ(pace.PauseAfter(absl::Milliseconds(2), /*has_more=*/true), absl::ZeroDuration());
   EXPECT_EQ(pace.PauseAfter(absl::Milliseconds(2), /*has_more=*/false), kPeriod);
-  pace.Observe({.log_bytes = 1000, .compaction_debt_bytes = 500});
+  pace.Observe({.log_bytes = 1000, .compaction_debt_bytes = 250});
   EXPECT_EQ(pace.PauseAfter(absl::Milliseconds(2), /*has_more=*/true), absl::Milliseconds(6));
 }
 

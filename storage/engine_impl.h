@@ -118,12 +118,10 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   bool Upsert(const LocatedEntry& located, KeyDir::Shard& shard);
   void Publish(const RecordBatch& batch, KeyDir::Exclusive& locked);
   uint64_t NextTxId() { return last_tx_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
-
   // Preconditions; engine_transact.cc.
   absl::StatusOr<Guard> MakeGuard(absl::Span<const Precondition> preconditions) const;
   absl::Status CheckGuard(const Guard& guard, absl::Time now, KeyDir::Exclusive& locked) const;
   bool IsDurable(const Guard& guard, KeyDir::Exclusive& locked) const;
-
   // Memory and runs as one; engine_cold.cc.
   absl::StatusOr<absl::optional<LocatedEntry>> FindEntry(const base::KeyId& key_id);
   absl::Status InsertClean(const LocatedEntry& located, KeyDir::Shard& shard);
@@ -139,6 +137,10 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                         absl::FunctionRef<bool(const LocatedEntry&)> visit);
   absl::Status StopOver(const absl::Status& cause);
 
+  // Background work; engine_maintain.cc.
+  absl::StatusOr<bool> TakeStep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  void UpdateLateness() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
+  void HelpIfLate(uint64_t bytes) ABSL_LOCKS_EXCLUDED(maintain_mutex_);
   // What may be where; engine_memory.cc.
   absl::StatusOr<bool> MaintainMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
   absl::StatusOr<bool> StartMerge(size_t run_count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
@@ -227,6 +229,11 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   std::atomic<uint64_t> hot_bytes_{0};
   std::atomic<uint64_t> hot_budget_{std::numeric_limits<uint64_t>::max()};
   std::atomic<uint64_t> evicted_count_{0};
+
+  // Whether background work is so far behind that writers help, and what they wrote since then,
+  // less what they took steps for.
+  std::atomic<bool> is_late_{false};
+  std::atomic<uint64_t> unhelped_bytes_{0};
 
   // One step of background work at a time. Taken before every other lock.
   absl::Mutex maintain_mutex_;

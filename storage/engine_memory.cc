@@ -2,6 +2,7 @@
 //
 // Each step is bounded and taken under maintain_mutex_, by the owner's thread in Maintain, and by
 // writers themselves where they have filled memory faster than that thread could empty it.
+// What else is done in the background: engine_maintain.cc.
 
 #include <algorithm>
 #include <limits>
@@ -31,38 +32,6 @@ constexpr uint64_t kCheckpointsPerMergeTry = 4;
 constexpr uint64_t kCloseDivisor = 16;
 
 }  // namespace
-
-absl::StatusOr<bool> Engine::Impl::Maintain() {
-  absl::MutexLock lock(&maintain_mutex_);
-  // On a full disk compaction comes first: each try to prepare a segment writes until it fails.
-  absl::StatusOr<bool> prepared = false;
-  if (!log_->is_out_of_space()) {
-    prepared = log_->Maintain();
-    if (!prepared.ok() ? !absl::IsResourceExhausted(prepared.status()) : *prepared) return prepared;
-  }
-  // One job at a time, of those that read the runs in force and change them.
-  absl::StatusOr<bool> more = false;
-  const bool waits_for_compactor =
-      checkpointer_->idle() && compactor_->is_busy() && !compaction_is_paused_;
-  if (waits_for_compactor && !IsFarBeyondBudget()) {
-    UpdateHotBudget();
-    more = EvictSome(keydir_.stats());
-  } else {
-    more = MaintainMemory();
-  }
-  if (!more.ok() && !absl::IsResourceExhausted(more.status())) return more;
-  absl::StatusOr<bool> compacted = false;
-  const bool may_compact = !compaction_is_paused_ || log_->is_out_of_space();
-  if (checkpointer_->idle() && may_compact) compacted = compactor_->Step();
-  if (!compacted.ok() && !absl::IsResourceExhausted(compacted.status())) return compacted;
-  if ((more.ok() && *more) || (compacted.ok() && *compacted)) return true;
-  // Nothing went on; if it was for lack of space, say so.
-  if (log_->is_out_of_space()) prepared = log_->Maintain();
-  for (const absl::StatusOr<bool>& each : {prepared, more, compacted}) {
-    if (!each.ok()) return each;
-  }
-  return prepared;
-}
 
 // Takes one step of what concerns memory, if there is one to take; returns whether there is more to
 // do.

@@ -149,6 +149,7 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
   }
   if (atomicity == Atomicity::kAll && mutations.size() > 1) batch.AddCommit(NextTxId());
   batch.spans_frames = batch.payload_bytes > OneFrameBytesMax(limits);
+  HelpIfLate(batch.payload_bytes);
   SLIP_RETURN_IF_ERROR(MakeMemory());
   while (result.lsn == 0) {
     SLIP_RETURN_IF_ERROR(EnsureRoom(*log_, batch));
@@ -310,6 +311,7 @@ absl::StatusOr<WriteResult> Engine::Impl::Apply(absl::Span<const Record> records
 // `applied_count`. 0 if there are none.
 absl::StatusOr<Lsn> Engine::Impl::ApplyBatch(const RecordBatch& offered, Atomicity atomicity,
                                              size_t& applied_count) {
+  HelpIfLate(offered.payload_bytes);
   SLIP_RETURN_IF_ERROR(MakeMemory());
   for (;;) {
     // For all of them and a Commit, though some may be skipped.

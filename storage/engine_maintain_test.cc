@@ -1,0 +1,99 @@
+// Background work that is late: writers take a part of it, so that neither dead records nor the log
+// behind the checkpoint grow without end when nobody calls Maintain often enough.
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/random.h"
+#include "base/testing/status_matchers.h"
+#include "gtest/gtest.h"
+#include "storage/engine.h"
+#include "storage/engine_stats.h"
+#include "storage/memory_file_system.h"
+#include "storage/options.h"
+#include "storage/testing/small_store.h"
+
+namespace slipstream::storage {
+namespace {
+
+using testing::kDirectory;
+using testing::Noon;
+using testing::SmallOptions;
+
+constexpr int kKeyCount = 100;
+
+class EngineMaintainTest : public ::testing::Test {
+ protected:
+  void Open(const Options& options) {
+    auto engine = Engine::Open(&fs_, kDirectory, options, &rng_, /*observer=*/nullptr);
+    ASSERT_OK(engine);
+    engine_ = *std::move(engine);
+  }
+
+  // Puts keys drawn from a few, so that nearly every put leaves a record dead.
+  void Put(int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::string key = absl::StrCat("key-", rng_.Below(kKeyCount));
+      const std::string value(200, static_cast<char>('a' + rng_.Below(26)));
+      ASSERT_OK(engine_->Write({{.key = key, .value = value}}, Atomicity::kEach, Noon()));
+      latest_[key] = value;
+    }
+  }
+
+  void CheckReads() {
+    for (const auto& [key, value] : latest_) {
+      const auto found = engine_->Get(key, Noon());
+      ASSERT_OK(found);
+      EXPECT_EQ(found->value, value) << key;
+    }
+  }
+
+  base::Random rng_{7};
+  MemoryFileSystem fs_;
+  std::unique_ptr<Engine> engine_;
+  std::map<std::string, std::string> latest_;
+};
+
+// Without help each of the 4,000 puts stays: 2,880 KiB of segments, a hundred times what is live.
+TEST_F(EngineMaintainTest, WritersKeepTheLogShortWhenMaintainIsCalledRarely) {
+  Options options = SmallOptions();
+  options.compression = Compression::kNone;
+  options.compaction_step_bytes = 4096;
+  Open(options);
+  uint64_t longest = 0;
+  for (int round = 0; round < 40; ++round) {
+    Put(100);
+    ASSERT_OK(engine_->Maintain());
+    longest = std::max(longest, engine_->stats().log_bytes);
+  }
+  const EngineStats stats = engine_->stats();
+  EXPECT_GT(stats.compacted_segment_count, 20);
+  EXPECT_LT(longest, 10 * kKeyCount * 300);
+  CheckReads();
+}
+
+// Without help there is no checkpoint: all 40 calls prepare segments.
+TEST_F(EngineMaintainTest, WritersTakeALateCheckpoint) {
+  Options options = SmallOptions();
+  options.compression = Compression::kNone;
+  options.compaction_step_bytes = 4096;
+  options.checkpoint_bytes = 16384;
+  Open(options);
+  uint64_t longest = 0;
+  for (int round = 0; round < 40; ++round) {
+    Put(100);
+    ASSERT_OK(engine_->Maintain());
+    longest = std::max(longest, engine_->stats().replay_bytes);
+  }
+  EXPECT_GT(engine_->stats().checkpoint_count, 10);
+  EXPECT_LT(longest, 12 * options.checkpoint_bytes);
+  CheckReads();
+}
+
+}  // namespace
+}  // namespace slipstream::storage
