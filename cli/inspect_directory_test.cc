@@ -75,7 +75,8 @@ class InspectDirectoryTest : public ::testing::Test {
 };
 
 TEST_F(InspectDirectoryTest, GoldenDirectoriesPass) {
-  for (const char* store : {"storage_v1", "storage_v1_codecs", "storage_v1_compacted"}) {
+  for (const char* store :
+       {"storage_v1", "storage_v1_codecs", "storage_v1_compacted", "storage_v1_recycled"}) {
     ASSERT_OK_AND_ASSIGN(const InspectReport report,
                          InspectDirectory(absl::StrCat("tests/golden/", store)));
     EXPECT_TRUE(report.passes) << InspectText(store, report);

@@ -33,6 +33,7 @@ using storage::kPageBytes;
 using storage::PlacedRecord;
 using storage::RecordHeader;
 using storage::RecordType;
+using storage::RecycledMark;
 using storage::SegmentHeader;
 
 std::string TypeName(RecordType type) {
@@ -86,6 +87,8 @@ class SegmentInspector {
   absl::StatusOr<InspectReport> Run() && {
     SLIP_ASSIGN_OR_RETURN(const absl::optional<std::string> page, ReadHeaderPage(source_, report_));
     if (!page.has_value()) return std::move(report_);
+    SLIP_ASSIGN_OR_RETURN(const bool is_prepared, ReadMark(*page));
+    if (is_prepared) return std::move(report_);
     SLIP_RETURN_IF_ERROR(ReadHeader(*page));
     SetEnd();
     SLIP_RETURN_IF_ERROR(ReadFrames());
@@ -96,6 +99,26 @@ class SegmentInspector {
   }
 
  private:
+  // Reads what the page says of a recycled file. Returns whether that is all there is to say, as no
+  // frame of its own stands in it.
+  absl::StatusOr<bool> ReadMark(absl::string_view page) {
+    const absl::optional<RecycledMark> mark = storage::ReadRecycledMark(page);
+    is_recycled_ = mark.has_value();
+    if (!is_recycled_ ||
+        page != storage::EncodeRecycledPage(mark->segment_number, mark->incarnation)) {
+      return false;
+    }
+    number_ = mark->segment_number;
+    incarnation_ = mark->incarnation;
+    SLIP_ASSIGN_OR_RETURN(const Ahead ahead, LookAhead(/*from=*/0, source_.size()));
+    if (ahead.resume.has_value()) return false;
+    report_.kind = "prepared segment, recycled";
+    report_.header = {{"segment_number", mark->segment_number},
+                      {"incarnation", InspectId(mark->incarnation)}};
+    CheckNumber(*number_, storage::ParseSegmentFileName(options_.name), report_);
+    return true;
+  }
+
   absl::Status ReadHeader(absl::string_view page) {
     const absl::StatusOr<SegmentHeader> header = storage::DecodeSegmentHeader(page);
     if (absl::IsFailedPrecondition(header.status())) return header.status();
@@ -156,8 +179,8 @@ class SegmentInspector {
         SLIP_RETURN_IF_ERROR(ReadFrame(*header));
         continue;
       }
-      SLIP_ASSIGN_OR_RETURN(const Ahead ahead, LookAhead());
-      const bool data_is_over = !ahead.resume.has_value() && ahead.all_zero;
+      SLIP_ASSIGN_OR_RETURN(const Ahead ahead, LookAhead(offset_, end_));
+      const bool data_is_over = !ahead.resume.has_value() && (ahead.all_zero || IsOldPage(page));
       if (data_is_over && !options_.data_end.has_value()) return absl::OkStatus();
       AddBadPlace(header.status().message());
       if (!ahead.resume.has_value()) return absl::OkStatus();
@@ -293,18 +316,25 @@ class SegmentInspector {
         options_.limit);
   }
 
-  // Looks behind offset_ for the next frame of this segment.
-  absl::StatusOr<Ahead> LookAhead() const {
+  // Returns whether a page that is no frame may be what stood in the file before it was recycled.
+  bool IsOldPage(absl::string_view page) const {
+    const absl::StatusOr<FrameHeader> header = storage::DecodeFrameHeader(page, end_ - offset_);
+    return is_recycled_ && !storage::StartsWithTornHeader(page) &&
+           !(header.ok() && IsOfThisSegment(*header));
+  }
+
+  // Looks between the page at `from` and `end` for the next frame of this segment.
+  absl::StatusOr<Ahead> LookAhead(uint64_t from, uint64_t end) const {
     Ahead ahead;
     const absl::Status status = VisitPieces(
-        source_, offset_, end_, [this, &ahead](uint64_t offset, absl::string_view piece) {
+        source_, from, end, [this, from, end, &ahead](uint64_t offset, absl::string_view piece) {
           ahead.all_zero = ahead.all_zero && storage::IsZero(piece);
           for (size_t i = 0; i + kPageBytes <= piece.size(); i += kPageBytes) {
             // Most pages are no header: tell them without the cost of an error message.
             if (base::LoadLittle<uint32_t>(piece.data() + i) != storage::kFrameMagic) continue;
             const absl::StatusOr<FrameHeader> header =
-                storage::DecodeFrameHeader(piece.substr(i), end_ - offset - i);
-            if (offset + i == offset_ || !header.ok() || !CanResume(*header)) continue;
+                storage::DecodeFrameHeader(piece.substr(i), end - offset - i);
+            if (offset + i == from || !header.ok() || !CanResume(*header)) continue;
             ahead.resume = *header;
             ahead.resume_offset = offset + i;
             return absl::CancelledError("found");
@@ -347,6 +377,7 @@ class SegmentInspector {
   absl::optional<uint64_t> segment_bytes_;
   absl::optional<uint64_t> next_lsn_;
   absl::optional<uint32_t> chain_;  // What the next frame must name as the header before it.
+  bool is_recycled_ = false;
   uint64_t end_ = 0;
   uint64_t offset_ = kPageBytes;
   uint64_t frame_number_ = 0;

@@ -193,14 +193,14 @@ absl::Status Compactor::Drop() {
   SLIP_RETURN_IF_ERROR(Decide(manifest));
   gaps_ = std::move(manifest.gaps);
   Release();
-  log_->DropSegment(segment.link.number);
+  const bool had_failed = failed_.erase(segment.link.number) != 0;
+  if (had_failed) --failed_segment_count_;
+  // What could not be read once is not trusted with new data.
+  const absl::Status dropped =
+      log_->DropSegment(segment.link.number, had_failed ? Log::Reuse::kNo : Log::Reuse::kYes);
   table_->Forget(segment.link.number);
-  if (failed_.erase(segment.link.number) != 0) --failed_segment_count_;
   ++compacted_segment_count_;
-  // After an error the next Open removes it.
-  SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, SegmentFileName(segment.link.number))));
-  log_->NoteSpaceFreed();
-  return absl::OkStatus();
+  return dropped;
 }
 
 // Writes the manifest, on a full disk in the place of the spare.

@@ -220,6 +220,7 @@ EngineStats Engine::Impl::stats() {
       .compaction_debt_bytes = compaction.debt_bytes,
       .compacted_segment_count = compaction.compacted_segment_count,
       .failed_segment_count = compaction.failed_segment_count,
+      .recycled_segment_count = log.recycled_segment_count,
       .appended_bytes = log.appended_bytes,
       .copied_bytes = log.copied_bytes,
       .scrubbed_bytes = scrub.scrubbed_bytes,

@@ -188,6 +188,7 @@ class HookedFileSystem : public FileSystem {
       return file_->WriteDurably(offset, bytes);
     }
     absl::StatusOr<uint64_t> Size() const override { return file_->Size(); }
+    absl::StatusOr<uint64_t> LinkCount() const override { return file_->LinkCount(); }
     IoPath io_path() const override { return file_->io_path(); }
 
    private:

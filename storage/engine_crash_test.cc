@@ -117,9 +117,12 @@ struct Course {
   int step_count = 60;
   int maintenance_per_step = 0;
   bool large_transactions = false;
-  uint64_t compacted_segment_count_min = 0;  // In the last of its lives, if nothing crashes.
+  // In the last of its lives, if nothing crashes.
+  uint64_t compacted_segment_count_min = 0;
+  uint64_t recycled_segment_count_min = 0;
   uint64_t random_mixture_count = 64;
-  int state_count_min = 0;  // Fewer would mean that the course has lost what it was for.
+  uint64_t torn_mixture_count = 0;  // Random ones beside all others, with torn sectors.
+  int state_count_min = 0;          // Fewer would mean that the course has lost what it was for.
 };
 
 struct StateCounts {
@@ -153,19 +156,22 @@ class CrashRun {
     if (status.ok()) {
       EXPECT_GE(script.engine()->stats().compacted_segment_count,
                 course_.compacted_segment_count_min);
+      EXPECT_GE(script.engine()->stats().recycled_segment_count,
+                course_.recycled_segment_count_min);
     }
     script.DropEngine();
     EXPECT_FALSE(absl::IsInternal(status)) << status;
     base::Random rng(call);
     const size_t unit_count = fs.UnsyncedUnitCount();
     const bool enumerated = unit_count <= kEnumeratedUnitsMax;
-    const uint64_t mask_count =
-        enumerated ? uint64_t{1} << unit_count : course_.random_mixture_count;
-    for (uint64_t mask = 0; mask < mask_count && !::testing::Test::HasFailure(); ++mask) {
+    const uint64_t enumerated_count = enumerated ? uint64_t{1} << unit_count : 0;
+    const uint64_t mixture_count =
+        enumerated ? enumerated_count + course_.torn_mixture_count : course_.random_mixture_count;
+    for (uint64_t mask = 0; mask < mixture_count && !::testing::Test::HasFailure(); ++mask) {
       if (++state_number_ % kStride != 0) continue;
       SCOPED_TRACE(absl::StrCat(course_.name, course_.seed, " call ", call, " mask ", mask));
       const std::unique_ptr<MemoryFileSystem> crashed = fs.Clone();
-      if (enumerated) {
+      if (mask < enumerated_count) {
         crashed->CrashKeeping([mask](size_t unit) { return (mask >> unit & 1) != 0; });
       } else {
         crashed->Crash(&rng);
@@ -211,7 +217,8 @@ Options WithSync(Options options, SyncPolicy sync) {
 }
 
 // All courses: the log alone; weak syncs; compaction in steps of a few records, so that writes,
-// kills and restarts come between all of them; keys that leave memory whenever they may.
+// kills and restarts come between all of them; segments that are recycled; keys that leave memory
+// whenever they may.
 std::vector<Course> Plan() {
   const Options small = SmallOptions();
   Options compacting = small;
@@ -224,41 +231,47 @@ std::vector<Course> Plan() {
   compaction_without_sync.name = "CompactionWithoutSync";
   compaction_without_sync.options.sync = SyncPolicy::kNone;
 
+  Course recycling = compaction;
+  recycling.name = "Recycling";
+  recycling.options.segment_bytes = 32768;
+  recycling.step_count = 70;
+  recycling.recycled_segment_count_min = 2;
+  recycling.torn_mixture_count = 16;
+
   std::vector<Course> plan;
   AddCourses({.name = "Hot", .options = small},
-             {{1, 1300},
-              {2, 1100},
-              {3, 900},
-              {4, 380},
-              {5, 400},
-              {6, 480},
-              {7, 570},
-              {8, 1350},
-              {9, 2800},
-              {10, 480}},
+             {{1, 1000},
+              {2, 770},
+              {3, 780},
+              {4, 260},
+              {5, 300},
+              {6, 380},
+              {7, 390},
+              {8, 990},
+              {9, 2100},
+              {10, 350}},
              plan);
   AddCourses({.name = "SyncInterval", .options = WithSync(small, SyncPolicy::kInterval)},
-             {{4, 500}}, plan);
-  AddCourses({.name = "SyncNone", .options = WithSync(small, SyncPolicy::kNone)}, {{4, 500}}, plan);
-  AddCourses(compaction, {{1, 1700}, {2, 1100}, {3, 1500}, {4, 1400}, {5, 1700}}, plan);
-  AddCourses(compaction_without_sync, {{1, 1700}, {2, 1100}, {3, 1900}, {4, 1500}, {5, 1700}},
+             {{4, 350}}, plan);
+  AddCourses({.name = "SyncNone", .options = WithSync(small, SyncPolicy::kNone)}, {{4, 350}}, plan);
+  AddCourses(compaction, {{1, 1200}, {2, 850}, {3, 1100}, {4, 1200}, {5, 1200}}, plan);
+  AddCourses(compaction_without_sync, {{1, 1200}, {2, 850}, {4, 1100}, {5, 1200}, {7, 1000}}, plan);
+  AddCourses(recycling, {{29, 3700}, {60, 3100}, {71, 2900}, {125, 2900}}, plan);
+  AddCourses({.name = "Cold", .options = ColdOptions(), .step_count = 40},
+             {{1, 6200}, {2, 10'400}, {3, 9500}, {4, 16'200}, {5, 7000}, {6, 12'800}, {8, 13'400}},
              plan);
-  AddCourses(
-      {.name = "Cold", .options = ColdOptions(), .step_count = 40},
-      {{1, 6000}, {2, 11'000}, {3, 10'000}, {4, 25'000}, {5, 7000}, {6, 14'000}, {8, 13'000}},
-      plan);
   // Of several frames and segments, with checkpoints, evictions and compaction between.
   Course transactions{.name = "Transactions",
                       .options = compacting,
                       .step_count = 30,
                       .maintenance_per_step = 2,
                       .large_transactions = true};
-  AddCourses(transactions, {{1, 3200}, {2, 440}, {3, 6800}, {4, 1000}}, plan);
+  AddCourses(transactions, {{1, 3300}, {2, 430}, {3, 6900}, {4, 930}}, plan);
   transactions.name = "ColdTransactions";
   transactions.step_count = 14;
   transactions.options = ColdOptions();
   transactions.options.compaction_step_bytes = compacting.compaction_step_bytes;
-  AddCourses(transactions, {{1, 9800}, {2, 7900}, {3, 11'900}, {4, 10'800}}, plan);
+  AddCourses(transactions, {{1, 9800}, {2, 10'300}, {3, 10'300}, {4, 10'300}}, plan);
   return plan;
 }
 

@@ -49,7 +49,8 @@ struct EngineStats {
   uint64_t compaction_debt_bytes = 0;
   // Since Open.
   uint64_t compacted_segment_count = 0;
-  uint64_t failed_segment_count = 0;  // Not compacted, as what they hold fails its checks.
+  uint64_t failed_segment_count = 0;    // Not compacted, as what they hold fails its checks.
+  uint64_t recycled_segment_count = 0;  // Compacted ones whose file became another segment's.
   // Of the records appended by Write and Apply, and of those copied by compaction: together, over
   // the first, they are the write amplification.
   uint64_t appended_bytes = 0;

@@ -58,6 +58,9 @@ class File {
   // Returns the file's length in bytes.
   virtual absl::StatusOr<uint64_t> Size() const = 0;
 
+  // Returns how many names the file has now: 0 if it was removed.
+  virtual absl::StatusOr<uint64_t> LinkCount() const = 0;
+
   // The same as long as the file is open.
   virtual IoPath io_path() const = 0;
 };

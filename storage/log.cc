@@ -330,6 +330,7 @@ bool Log::IsDurable(const Location& location) const {
 
 LogStats Log::stats() const {
   LogStats stats{.frame_count = frame_count_.load(std::memory_order_relaxed),
+                 .recycled_segment_count = recycled_segment_count_.load(std::memory_order_relaxed),
                  .sync_count = sync_count_.load(std::memory_order_relaxed),
                  .appended_bytes = appended_bytes_.load(std::memory_order_relaxed),
                  .copied_bytes = copied_bytes_.load(std::memory_order_relaxed)};

@@ -53,9 +53,9 @@ class Log {
   // The largest payload that one TryAppend can take.
   uint64_t payload_bytes_max() const;
 
-  // Makes TryAppend of `payload_bytes` likely to succeed: prepares a segment if there is none, and
-  // flushes if too much waits to be written. RESOURCE_EXHAUSTED if there is no space (a try that
-  // failed is repeated at every 64th call, and by Maintain), UNAVAILABLE (ENGINE_FAILED).
+  // Makes TryAppend of `payload_bytes` likely to succeed: prepares a segment, flushes what waits.
+  // RESOURCE_EXHAUSTED if there is no space (a try that failed is repeated at every 64th call, and
+  // by Maintain), UNAVAILABLE (ENGINE_FAILED).
   absl::Status EnsureRoom(uint64_t payload_bytes, AppendPurpose purpose = AppendPurpose::kWrite)
       ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
 
@@ -67,7 +67,7 @@ class Log {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The same for a transaction of any size whose Commit comes last: it takes as many new frames and
-  // segments as it needs, and is appended as a whole or not at all.
+  // segments as it needs, and is appended whole or not at all.
   absl::Status EnsureRoomSpanning(absl::Span<const PendingRecord> records)
       ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
   absl::StatusOr<Lsn> TryAppendSpanning(absl::Span<PendingRecord> records)
@@ -83,6 +83,7 @@ class Log {
   absl::StatusOr<StartedLogRead> StartRead(const Location& location, size_t count) const
       ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
 
+  enum class Reuse { kNo, kYes };  // Of a file that is no longer needed.
   enum class Mode { kWrite, kSync };
   // Writes what was appended before the call and, with kSync, syncs; returns durable_lsn(). After
   // an error the log has failed for good.
@@ -91,8 +92,7 @@ class Log {
   // Flushes with kSync and returns the log as it is then: records up to last_lsn, no later ones.
   absl::StatusOr<LogCut> Cut() ABSL_LOCKS_EXCLUDED(flush_mutex_, mutex_, segments_mutex_);
 
-  // The place of what is appended next, or a place before it: every record appended so far stands
-  // before this, every later one at or after it.
+  // Returns a place before which all records stand so far, and no later one.
   Location append_position() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Flushes with kSync and writes a witness, unless there is one or the log is not idle.
@@ -105,12 +105,13 @@ class Log {
   std::shared_ptr<const File> FindFile(uint64_t segment_number) const
       ABSL_LOCKS_EXCLUDED(segments_mutex_);
 
-  // Forgets a sealed segment; its file stays open while a read under way holds it.
-  void DropSegment(uint64_t segment_number) ABSL_LOCKS_EXCLUDED(segments_mutex_);
+  // Gives up a sealed segment that the manifest says is dropped. Its file becomes a prepared one if
+  // that is wanted and nobody else has it; else it is removed. After an error the next Open does.
+  absl::Status DropSegment(uint64_t segment_number, Reuse reuse)
+      ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_, segments_mutex_);
 
-  // Whether the last try to prepare a segment found the disk full; and that there may be space now.
+  // Whether the last try to prepare a segment found the disk full, and nothing was freed since.
   bool is_out_of_space() const ABSL_LOCKS_EXCLUDED(prepare_mutex_);
-  void NoteSpaceFreed() ABSL_LOCKS_EXCLUDED(prepare_mutex_);
 
   // Stops the log for good, unless it has failed already; returns status().
   absl::Status Fail(const absl::Status& cause) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -125,8 +126,7 @@ class Log {
   LogStats stats() const ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
 
  private:
-  // A frame that is being written. They end in any order, and count in the order of the log.
-  struct FrameInFlight {
+  struct FrameInFlight {                // They end in any order, and count in the log's.
     bool is_durable_when_done = false;  // With all before it, as none of that waits to be synced.
     bool is_done = false;
   };
@@ -152,6 +152,12 @@ class Log {
   absl::Status PrepareSegment(Retry retry, size_t count = 1)
       ABSL_LOCKS_EXCLUDED(prepare_mutex_, mutex_);
   bool HasPreparedEnough(size_t count = 1) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Recycling; log_segments.cc.
+  absl::StatusOr<bool> Recycle(const std::shared_ptr<Segment>& segment)
+      ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
+  bool CanRecycle(const std::shared_ptr<Segment>& segment) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(prepare_mutex_);
+  absl::StatusOr<bool> RemoveSpare() ABSL_LOCKS_EXCLUDED(prepare_mutex_, mutex_);
 
   // Appending more than a frame; log_spanning.cc.
   FramePlan PlanSpanning(absl::Span<const PendingRecord> records) const
@@ -201,8 +207,7 @@ class Log {
   // Who waits until no frame is in flight; no further one is started meanwhile.
   size_t quiet_wanted_count_ ABSL_GUARDED_BY(flush_mutex_) = 0;
   Lsn written_lsn_ ABSL_GUARDED_BY(flush_mutex_);
-  // As of the last frame written that is not undecided: no more counts as durable, as a crash may
-  // take it back.
+  // As of the last frame written that is not undecided: a crash may take back those behind.
   Lsn decided_lsn_ ABSL_GUARDED_BY(flush_mutex_);
   uint64_t decided_position_ ABSL_GUARDED_BY(flush_mutex_);
   Lsn witnessed_lsn_ ABSL_GUARDED_BY(flush_mutex_);          // What the disk says was durable.
@@ -234,7 +239,7 @@ class Log {
   // The log before these positions is in its files, or durable.
   std::atomic<uint64_t> written_position_;
   std::atomic<uint64_t> durable_position_;
-  std::atomic<uint64_t> frame_count_{0};
+  std::atomic<uint64_t> frame_count_{0}, recycled_segment_count_{0};
   std::atomic<uint64_t> sync_count_{0};
   std::atomic<uint64_t> appended_bytes_{0};
   std::atomic<uint64_t> copied_bytes_{0};

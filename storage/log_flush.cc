@@ -162,9 +162,11 @@ absl::Status Log::Activate(Segment* segment, Lsn first_lsn) {
       .previous_end_offset = write_offset_,
       .previous_last_lsn = written_lsn_,
   };
+  const bool is_recycled = segment->incarnation != 0;
+  header.incarnation = segment->incarnation;
   while (header.incarnation == 0) header.incarnation = rng_.Next();
   AlignedBuffer page(kPageBytes);
-  const std::string encoded = EncodeSegmentHeader(header);
+  const std::string encoded = EncodeSegmentHeader(header, is_recycled);
   std::memcpy(page.data(), encoded.data(), kPageBytes);
   sync_count_.fetch_add(1, std::memory_order_relaxed);
   if (absl::Status status = segment->file->WriteDurably(0, page.view()); !status.ok()) {
@@ -253,17 +255,20 @@ absl::StatusOr<bool> Log::Maintain() {
     // A full disk may stay full for long; a witness needs no new segment.
     if (!absl::IsResourceExhausted(prepared)) return prepared;
   }
-  absl::MutexLock flush_lock(&flush_mutex_);
-  SLIP_RETURN_IF_ERROR(status());
-  const Lsn appended = appended_lsn();
-  const bool idle = appended == maintained_lsn_;
-  maintained_lsn_ = appended;
-  if (idle && appended == durable_lsn()) {
-    AwaitQuiet();
-    if (!unsynced_) SLIP_RETURN_IF_ERROR(WriteWitnessLocked());
+  bool idle = false;
+  {
+    absl::MutexLock flush_lock(&flush_mutex_);
+    SLIP_RETURN_IF_ERROR(status());
+    const Lsn appended = appended_lsn();
+    idle = appended == maintained_lsn_;
+    maintained_lsn_ = appended;
+    if (idle && appended == durable_lsn()) {
+      AwaitQuiet();
+      if (!unsynced_) SLIP_RETURN_IF_ERROR(WriteWitnessLocked());
+    }
   }
   SLIP_RETURN_IF_ERROR(prepared);
-  return false;
+  return idle ? RemoveSpare() : false;
 }
 
 }  // namespace slipstream::storage

@@ -22,6 +22,7 @@ struct LogStats {
   uint64_t segment_count = 0;
   uint64_t log_bytes = 0;
   uint64_t frame_count = 0;
+  uint64_t recycled_segment_count = 0;  // Whose file was made another segment's, in this life.
   uint64_t sync_count = 0;
   uint64_t appended_bytes = 0;  // Of Puts and Deletes in this life, copies by compaction left out.
   uint64_t copied_bytes = 0;    // Of those.

@@ -27,6 +27,7 @@ struct FoundSegment {
   std::unique_ptr<Segment> segment;
   std::string path;
   absl::optional<SegmentHeader> header;  // nullopt: not in use, or damaged.
+  uint64_t recycled_incarnation = 0;     // As its mark says; 0: it has none.
   std::string header_problem;
   bool has_our_magic = false;
 };
@@ -85,7 +86,12 @@ class Recovery {
     AlignedBuffer buffer(kPageBytes);
     SLIP_RETURN_IF_ERROR(found.segment->file->Read(0, kPageBytes, buffer.data()));
     const absl::string_view page = buffer.view();
-    found.has_our_magic = base::LoadLittle<uint64_t>(page.data()) == kSegmentMagic || IsZero(page);
+    const absl::optional<RecycledMark> mark = ReadRecycledMark(page);
+    if (mark.has_value() && mark->segment_number == number) {
+      found.recycled_incarnation = mark->incarnation;
+    }
+    found.has_our_magic = base::LoadLittle<uint64_t>(page.data()) == kSegmentMagic ||
+                          found.recycled_incarnation != 0 || IsZero(page);
     absl::StatusOr<SegmentHeader> header = DecodeSegmentHeader(page);
     if (absl::IsFailedPrecondition(header.status())) {
       return Foreign(found.path, header.status().message());
@@ -116,9 +122,9 @@ class Recovery {
       FoundSegment& last = found_.back();
       SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(last));
       const absl::string_view bytes = buffer.view();
-      if (!IsZero(bytes.substr(kPageBytes))) return absl::OkStatus();
-      const bool usable = IsZero(bytes) && last.segment->bytes == options_.segment_bytes;
-      if (usable) {
+      if (HoldsFrames(last, bytes)) return absl::OkStatus();
+      if (IsPrepared(last, bytes) && last.segment->bytes == options_.segment_bytes) {
+        last.segment->incarnation = last.recycled_incarnation;
         std::vector<std::unique_ptr<Segment>>& prepared = result_.tail.prepared;
         prepared.insert(prepared.begin(), std::move(last.segment));
       } else {
@@ -128,6 +134,27 @@ class Recovery {
       found_.pop_back();
     }
     return absl::OkStatus();
+  }
+
+  // Returns whether frames of its own may stand in a segment without a good header.
+  static bool HoldsFrames(const FoundSegment& found, absl::string_view bytes) {
+    if (found.recycled_incarnation == 0) {
+      // Where its first frame would be an old one stands, if it is recycled and lost its mark.
+      const absl::StatusOr<FrameHeader> first = DecodeFrameHeader(bytes.substr(kPageBytes));
+      const bool is_old = first.ok() && first->segment_number < found.segment->number;
+      return !is_old && !IsZero(bytes.substr(kPageBytes));
+    }
+    uint64_t offset = kPageBytes;
+    return FindFrameHeader(bytes, found.segment->number, found.recycled_incarnation, offset)
+        .has_value();
+  }
+
+  // Returns whether a segment without frames has the header page that it was prepared with.
+  static bool IsPrepared(const FoundSegment& found, absl::string_view bytes) {
+    const absl::string_view page = bytes.substr(0, kPageBytes);
+    return found.recycled_incarnation == 0
+               ? IsZero(page)
+               : page == EncodeRecycledPage(found.segment->number, found.recycled_incarnation);
   }
 
   absl::StatusOr<AlignedBuffer> ReadAll(const FoundSegment& found) const {
@@ -315,7 +342,9 @@ class Recovery {
   absl::StatusOr<SegmentExpectation> Expect(size_t index, absl::string_view bytes) {
     const FoundSegment& found = found_[index];
     const bool is_last = index + 1 == found_.size();
-    SegmentExpectation expectation{.segment_number = found.segment->number, .first_lsn = next_lsn_};
+    SegmentExpectation expectation{.segment_number = found.segment->number,
+                                   .is_recycled = found.recycled_incarnation != 0,
+                                   .first_lsn = next_lsn_};
     if (is_last) expectation.durable_lsn = options_.durable_lsn;
     const absl::optional<SegmentLink> link = LinkOf(index);
     if (link.has_value()) {
@@ -338,6 +367,7 @@ class Recovery {
                                                       absl::string_view bytes, bool is_last,
                                                       SegmentExpectation expectation) {
     uint64_t offset = kPageBytes;
+    if (expectation.incarnation == 0) expectation.incarnation = found.recycled_incarnation;
     const absl::optional<FrameHeader> frame =
         FindFrameHeader(bytes, found.segment->number, expectation.incarnation, offset);
     if (!frame.has_value() && !found.has_our_magic)

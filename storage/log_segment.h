@@ -33,7 +33,7 @@ struct Segment {
   uint64_t number = 0;
   uint64_t bytes = 0;
   std::unique_ptr<File> file;
-  // Known from when it is in use.
+  // Known from when it is in use; the incarnation of a recycled one, from when it is prepared.
   SegmentLink previous;
   uint64_t incarnation = 0;
   // Known when it takes no more frames.

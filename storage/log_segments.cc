@@ -1,16 +1,23 @@
 // Log's segments: finding, sealing and dropping them.
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <vector>
 
 #include "base/check.h"
+#include "base/status_macros.h"
+#include "storage/ceilings.h"
 #include "storage/log.h"
 #include "storage/segment.h"
 
 namespace slipstream::storage {
 namespace {
+
+// Prepared segments beyond what is prepared ahead of need, if recycling yields them: so that the
+// next one need not be made anew when segments are dropped a little later than used up.
+constexpr size_t kSpareSegmentsMax = 1;
 
 using Segments = std::deque<std::shared_ptr<Segment>>;
 
@@ -52,15 +59,83 @@ std::vector<SealedSegment> Log::SealedSegments() const {
   return sealed;
 }
 
-void Log::DropSegment(uint64_t segment_number) {
-  std::shared_ptr<Segment> dropped;  // Its file is closed after the lock is let go.
-  absl::MutexLock lock(&segments_mutex_);
-  SLIP_CHECK(segment_number < sealed_below_);
-  const auto found = Locate(segments_, segment_number);
-  SLIP_CHECK(found != segments_.end());
-  dropped = *found;
-  log_bytes_ -= (*found)->bytes;
-  segments_.erase(found);
+absl::Status Log::DropSegment(uint64_t segment_number, Reuse reuse) {
+  std::shared_ptr<Segment> dropped;
+  {
+    absl::MutexLock lock(&segments_mutex_);
+    SLIP_CHECK(segment_number < sealed_below_);
+    const auto found = Locate(segments_, segment_number);
+    SLIP_CHECK(found != segments_.end());
+    dropped = *found;
+    log_bytes_ -= (*found)->bytes;
+    segments_.erase(found);
+  }
+  if (reuse == Reuse::kYes) {
+    const absl::StatusOr<bool> recycled = Recycle(dropped);
+    // Some file systems need space to overwrite: then it is better gone.
+    if (!absl::IsResourceExhausted(recycled.status()) && (!recycled.ok() || *recycled)) {
+      return recycled.status();
+    }
+  }
+  SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, SegmentFileName(segment_number))));
+  absl::MutexLock prepare_lock(&prepare_mutex_);
+  no_space_ = absl::OkStatus();
+  return absl::OkStatus();
+}
+
+// Returns whether the file of `segment`, which the log no longer has, is wanted and this caller's
+// alone. Nobody can get hold of it any more, so that who has it now is all that matters.
+bool Log::CanRecycle(const std::shared_ptr<Segment>& segment) const {
+  if (segment.use_count() != 1 || segment->bytes != options_.segment_bytes) return false;
+  // Pairs with the release in which the last reader let go.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  const bool is_wanted =
+      next_segment_number_ <= kSegmentNumberMax && !HasPreparedEnough(1 + kSpareSegmentsMax);
+  if (!is_wanted) return false;
+  // A snapshot may have given it another name.
+  const absl::StatusOr<uint64_t> link_count = segment->file->LinkCount();
+  return link_count.ok() && *link_count == 1;
+}
+
+// Makes the file of `segment`, which the log no longer has, the next prepared one, if that may be;
+// returns whether it is. What a crash leaves at each step: docs/storage_format.md, "Recycling".
+absl::StatusOr<bool> Log::Recycle(const std::shared_ptr<Segment>& segment) {
+  auto recycled = std::make_unique<Segment>();
+  {
+    absl::MutexLock lock(&flush_mutex_);
+    while (recycled->incarnation == 0) recycled->incarnation = rng_.Next();
+  }
+  absl::MutexLock prepare_lock(&prepare_mutex_);
+  SLIP_RETURN_IF_ERROR(status());
+  if (!CanRecycle(segment)) return false;
+  recycled->number = next_segment_number_;
+  recycled->bytes = segment->bytes;
+  recycled->file = std::move(segment->file);
+  const absl::Status status = RecycleSegment(fs_, directory_, recycled->file.get(), segment->number,
+                                             recycled->number, recycled->incarnation);
+  if (absl::IsResourceExhausted(status)) return status;
+  if (!status.ok()) return Fail(status);
+  no_space_ = absl::OkStatus();
+  ++next_segment_number_;
+  recycled_segment_count_.fetch_add(1, std::memory_order_relaxed);
+  absl::MutexLock lock(&mutex_);
+  prepared_.push_back(std::move(recycled));
+  return true;
+}
+
+// Removes a prepared segment that an idle log does not need, if there is one; returns whether there
+// was.
+absl::StatusOr<bool> Log::RemoveSpare() {
+  absl::MutexLock prepare_lock(&prepare_mutex_);
+  std::unique_ptr<Segment> spare;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (prepared_.size() <= options_.reserve_segments + 1) return false;
+    spare = std::move(prepared_.back());
+    prepared_.pop_back();
+  }
+  SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, SegmentFileName(spare->number))));
+  return true;
 }
 
 // Notes that `segment` is in use, and with that where the one before, which is durable, ends.
@@ -82,11 +157,6 @@ void Log::NoteActivated(Segment& segment, const SegmentHeader& header) {
 bool Log::is_out_of_space() const {
   absl::MutexLock lock(&prepare_mutex_);
   return !no_space_.ok();
-}
-
-void Log::NoteSpaceFreed() {
-  absl::MutexLock lock(&prepare_mutex_);
-  no_space_ = absl::OkStatus();
 }
 
 }  // namespace slipstream::storage

@@ -234,12 +234,12 @@ TEST_F(LogTest, DroppedSegmentIsGoneButForTheReadsThatHoldIt) {
   ASSERT_OK(log_->Flush(Log::Mode::kSync));
   const uint64_t log_bytes = log_->stats().log_bytes;
   const std::shared_ptr<const File> file = log_->FindFile(1);
-  log_->DropSegment(1);
+  ASSERT_OK(log_->DropSegment(1, Log::Reuse::kNo));
   EXPECT_TRUE(log_->SealedSegments().empty());
   EXPECT_EQ(log_->stats().log_bytes, log_bytes - 16384u);
   EXPECT_EQ(log_->FindFile(1), nullptr);
   EXPECT_THAT(log_->Read(first, 100), StatusIs(absl::StatusCode::kNotFound));
-  ASSERT_OK(fs_.Remove("/d/0000000000000001.log"));
+  EXPECT_FALSE(fs_.Open("/d/0000000000000001.log", OpenMode::kRead).ok());
   AlignedBuffer page(kPageBytes);
   EXPECT_OK(file->Read(kPageBytes, kPageBytes, page.data()));
 }
@@ -300,7 +300,9 @@ TEST_F(ReserveTest, TakesDeletesToItsHalfAndCopiesToItsEnd) {
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_TRUE(log_->is_out_of_space());
   fs_.set_capacity_bytes(UINT64_MAX);
-  log_->NoteSpaceFreed();
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  ASSERT_OK(log_->DropSegment(1, Log::Reuse::kNo));
+  EXPECT_FALSE(log_->is_out_of_space());
   ASSERT_OK(EnsureRoomFor(AppendPurpose::kWrite));
   EXPECT_NE(AppendFor(AppendPurpose::kWrite), 0u);
 }

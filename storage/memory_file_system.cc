@@ -101,6 +101,15 @@ class MemoryFile : public File {
     return inode_->bytes;
   }
 
+  absl::StatusOr<uint64_t> LinkCount() const override {
+    absl::MutexLock lock(&fs_->mutex_);
+    SLIP_RETURN_IF_ERROR(Enter(MemoryFileSystem::Operation::kSize));
+    uint64_t count = 0;
+    for (const auto& [path, directory] : fs_->directories_)
+      for (const auto& [name, inode] : directory.names) count += inode == inode_;
+    return count;
+  }
+
   IoPath io_path() const override { return io_path_; }
 
  private:

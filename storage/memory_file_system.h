@@ -47,7 +47,7 @@ class MemoryFileSystem : public FileSystem {
     kRead,
     kWrite,
     kSyncData,
-    kSize,
+    kSize,  // And LinkCount.
   };
   static constexpr size_t kOperationCount = 14;
 

@@ -174,6 +174,12 @@ class PosixFile : public File {
     return static_cast<uint64_t>(found.st_size);
   }
 
+  absl::StatusOr<uint64_t> LinkCount() const override {
+    struct stat found;
+    if (::fstat(descriptor_.get(), &found) != 0) return ErrnoToStatus(errno, "fstat", path_);
+    return static_cast<uint64_t>(found.st_nlink);
+  }
+
   IoPath io_path() const override { return io_path_; }
   int descriptor() const { return descriptor_.get(); }
 

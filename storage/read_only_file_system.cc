@@ -26,6 +26,7 @@ class ReadOnlyFile : public File {
   }
   absl::Status SyncData() override { return absl::OkStatus(); }
   absl::StatusOr<uint64_t> Size() const override { return target_->Size(); }
+  absl::StatusOr<uint64_t> LinkCount() const override { return target_->LinkCount(); }
   IoPath io_path() const override { return target_->io_path(); }
 
  private:

@@ -31,14 +31,38 @@ absl::Status WriteZeros(File* file, uint64_t segment_bytes) {
   return file->SyncData();
 }
 
+uint32_t RecycledMarkCrc(const RecycledMark& mark) {
+  constexpr size_t kFrom = offsetof(RecycledMark, reserved);
+  return base::Crc32c(
+      absl::string_view(reinterpret_cast<const char*>(&mark) + kFrom, sizeof(mark) - kFrom));
+}
+
 }  // namespace
 
-std::string EncodeSegmentHeader(SegmentHeader header) {
-  std::string page(kPageBytes, '\0');
+std::string EncodeSegmentHeader(SegmentHeader header, bool is_recycled) {
+  std::string page = is_recycled ? EncodeRecycledPage(header.segment_number, header.incarnation)
+                                 : std::string(kPageBytes, '\0');
   std::memcpy(page.data(), &header, sizeof(header));
   header.crc32c = base::Crc32c(absl::string_view(page).substr(kCrcedFrom));
   std::memcpy(page.data(), &header, sizeof(header));
   return page;
+}
+
+std::string EncodeRecycledPage(uint64_t segment_number, uint64_t incarnation) {
+  RecycledMark mark{.segment_number = segment_number, .incarnation = incarnation};
+  mark.crc32c = RecycledMarkCrc(mark);
+  std::string page(kPageBytes, '\0');
+  std::memcpy(page.data() + kRecycledMarkOffset, &mark, sizeof(mark));
+  return page;
+}
+
+absl::optional<RecycledMark> ReadRecycledMark(absl::string_view page) {
+  SLIP_CHECK(page.size() >= kPageBytes);
+  RecycledMark mark;
+  std::memcpy(&mark, page.data() + kRecycledMarkOffset, sizeof(mark));
+  const bool is_good =
+      mark.magic == kRecycledMagic && mark.crc32c == RecycledMarkCrc(mark) && mark.incarnation != 0;
+  return is_good ? absl::make_optional(mark) : absl::nullopt;
 }
 
 absl::StatusOr<SegmentHeader> DecodeSegmentHeader(absl::string_view page) {
@@ -98,6 +122,18 @@ absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string
   }
   SLIP_RETURN_IF_ERROR(fs->SyncDirectory(directory));
   return file;
+}
+
+absl::Status RecycleSegment(FileSystem* fs, absl::string_view directory, File* file, uint64_t from,
+                            uint64_t to, uint64_t incarnation) {
+  AlignedBuffer page(kPageBytes);
+  const std::string encoded = EncodeRecycledPage(to, incarnation);
+  std::memcpy(page.data(), encoded.data(), kPageBytes);
+  // Before the new name: under that, the old header would be taken for damage.
+  SLIP_RETURN_IF_ERROR(file->WriteDurably(0, page.view()));
+  SLIP_RETURN_IF_ERROR(fs->Rename(JoinPath(directory, SegmentFileName(from)),
+                                  JoinPath(directory, SegmentFileName(to))));
+  return fs->SyncDirectory(directory);
 }
 
 }  // namespace slipstream::storage

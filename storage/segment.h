@@ -20,7 +20,8 @@
 
 namespace slipstream::storage {
 
-inline constexpr uint64_t kSegmentMagic = 0x4d474553'50494c53;  // "SLIPSEGM"
+inline constexpr uint64_t kSegmentMagic = 0x4d474553'50494c53;   // "SLIPSEGM"
+inline constexpr uint64_t kRecycledMagic = 0x59434552'50494c53;  // "SLIPRECY"
 inline constexpr uint32_t kFormatVersion = 1;
 
 // The first bytes of the header page as they stand on disk; the rest of the page is zero.
@@ -59,8 +60,35 @@ static_assert(offsetof(SegmentHeader, previous_incarnation) == 72);
 static_assert(offsetof(SegmentHeader, previous_end_offset) == 80);
 static_assert(offsetof(SegmentHeader, previous_last_lsn) == 88);
 
-// Returns a header page of kPageBytes bytes with `header` and its checksum.
-std::string EncodeSegmentHeader(SegmentHeader header);
+// In the header page of a file that was another segment's before, from when it is prepared on: what
+// stands behind the page, up to the first frame with this number and incarnation and from the last
+// one on, is that segment's. It stays when the header is written, in a sector of its own, so that a
+// crash that tears the header leaves it.
+struct RecycledMark {
+  uint64_t magic = kRecycledMagic;
+  uint32_t crc32c = 0;  // Of all that follows.
+  uint32_t reserved = 0;
+  uint64_t segment_number = 0;
+  uint64_t incarnation = 0;  // That the header will have.
+};
+inline constexpr size_t kRecycledMarkOffset = 2048;
+inline constexpr size_t kRecycledMarkBytes = 32;
+
+static_assert(sizeof(RecycledMark) == kRecycledMarkBytes);
+static_assert(std::has_unique_object_representations_v<RecycledMark>, "no padding on disk");
+static_assert(offsetof(RecycledMark, crc32c) == 8);
+static_assert(offsetof(RecycledMark, segment_number) == 16);
+static_assert(offsetof(RecycledMark, incarnation) == 24);
+
+// Returns a header page of kPageBytes bytes with `header` and its checksum and, if `is_recycled`,
+// the mark.
+std::string EncodeSegmentHeader(SegmentHeader header, bool is_recycled = false);
+
+// Returns the header page of a recycled segment that is not in use yet: the mark, else zeros.
+std::string EncodeRecycledPage(uint64_t segment_number, uint64_t incarnation);
+
+// Returns the mark in a header page, whatever the header is like; nullopt if there is no good one.
+absl::optional<RecycledMark> ReadRecycledMark(absl::string_view page);
 
 // Decodes a header page of kPageBytes bytes. FAILED_PRECONDITION (DIRECTORY_FOREIGN) for a valid
 // page of a newer format version; DATA_LOSS if it fails its checks.
@@ -80,6 +108,12 @@ std::string TemporaryName(absl::string_view name);
 // what it made, if it can, so that a full disk gets its space back.
 absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string_view directory,
                                                     uint64_t number, uint64_t segment_bytes);
+
+// Makes the file of segment `from`, open as `file`, that of segment `to`, prepared, marked and
+// durable. Nobody may read `from` any more, nor any start need it. After RESOURCE_EXHAUSTED it is
+// `from` still; after any other error it may be either, and the caller must stop.
+absl::Status RecycleSegment(FileSystem* fs, absl::string_view directory, File* file, uint64_t from,
+                            uint64_t to, uint64_t incarnation);
 
 }  // namespace slipstream::storage
 

@@ -50,7 +50,7 @@ class Scanner {
       }
       const Evidence evidence = GatherEvidence();
       if (!evidence.was_durable) {
-        scan_.torn = !IsZero(bytes_.substr(scan_.end_offset));
+        scan_.torn = IsTorn();
         if (scan_.torn) scan_.torn_cause = Located(frame.status());
         break;
       }
@@ -137,6 +137,19 @@ class Scanner {
             .first_lsn = scan_.next_lsn};
   }
 
+  // Returns whether what follows, none of which was durable, looks like what a crash has torn. Not
+  // all of that does in a recycled segment: a frame without its header, among old bytes. The next
+  // frame may overwrite that, as nothing will ever be taken for it.
+  bool IsTorn() const {
+    if (!expectation_.is_recycled) return !IsZero(rest());
+    uint64_t offset = scan_.end_offset;
+    if (FindFrameHeader(bytes_, expectation_.segment_number, expectation_.incarnation, offset)
+            .has_value()) {
+      return true;
+    }
+    return StartsWithTornHeader(rest());
+  }
+
   // Looks for what says that the bad frame at the scan's position was durable once.
   Evidence GatherEvidence() const {
     Evidence evidence;
@@ -218,6 +231,10 @@ absl::optional<FrameHeader> FindFrameHeader(absl::string_view bytes, uint64_t se
     if (incarnation == 0 || header->incarnation == incarnation) return *header;
   }
   return absl::nullopt;
+}
+
+bool StartsWithTornHeader(absl::string_view bytes) {
+  return base::LoadLittle<uint32_t>(bytes.data()) == kFrameMagic && !DecodeFrameHeader(bytes).ok();
 }
 
 bool IsZero(absl::string_view bytes) {

@@ -30,6 +30,7 @@ struct SegmentExpectation {
   uint64_t segment_number = 0;
   uint64_t incarnation = 0;
   absl::optional<uint32_t> header_crc32c;  // Of its header page; nullopt if that is damaged.
+  bool is_recycled = false;  // Another segment's bytes follow its last frame, in place of zeros.
   Lsn first_lsn = 0;
   absl::optional<SegmentEnd> end;
   Lsn durable_lsn = 0;  // Known, from elsewhere, to have been durable.
@@ -37,7 +38,7 @@ struct SegmentExpectation {
 
 struct SegmentScan {
   uint64_t end_offset = 0;  // All before was read or is reported in `damaged`.
-  bool torn = false;        // What follows is a torn tail; else it is nothing, or zeros.
+  bool torn = false;        // What follows is a torn tail; else it is nothing, or unused.
   std::string torn_cause;
   Lsn next_lsn = 0;            // After the last record before end_offset.
   uint64_t frame_number = 0;   // Of the last frame; 0: none.
@@ -58,6 +59,11 @@ SegmentScan ScanSegment(absl::string_view bytes, const SegmentExpectation& expec
 // page after it; nullopt if there is none. `incarnation` 0 stands for any.
 absl::optional<FrameHeader> FindFrameHeader(absl::string_view bytes, uint64_t segment_number,
                                             uint64_t incarnation, uint64_t& offset);
+
+// Returns whether `bytes` (a page or more), at the end of a recycled segment's data, start with
+// what was to be a frame's header: a crash has torn it, or it is damaged. Else they are old bytes,
+// or a frame whose header never came.
+bool StartsWithTornHeader(absl::string_view bytes);
 
 // Returns whether all of `bytes` is zero.
 bool IsZero(absl::string_view bytes);

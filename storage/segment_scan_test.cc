@@ -83,6 +83,25 @@ class Builder {
     return *this;
   }
 
+  // Puts a frame of another segment, valid for itself, after the last frame, and its payload into
+  // all pages behind that.
+  Builder& AddOldBytes() {
+    const std::string old_payload(kPageCount * kPageBytes, 'o');
+    FrameHeader old{.incarnation = kIncarnation + 1, .segment_number = 0, .frame_number = 1};
+    old.header_crc32c = FrameHeaderCrc(old);
+    const uint64_t offset = (frame_number_ + 1) * kPageBytes;
+    std::memcpy(bytes_.data() + offset, &old, sizeof(old));
+    std::memcpy(bytes_.data() + offset + sizeof(old), old_payload.data(),
+                bytes_.size() - offset - sizeof(old));
+    return *this;
+  }
+  // Makes it as if of frame `number` all had reached the disk but its first `count` bytes, where
+  // old ones stand.
+  Builder& LoseFirst(uint64_t number, size_t count) {
+    std::memset(bytes_.data() + number * kPageBytes, 'o', count);
+    return *this;
+  }
+
   absl::string_view bytes() const { return bytes_; }
 
  private:
@@ -180,6 +199,58 @@ TEST(SegmentScanTest, EmptySegmentIsClean) {
   EXPECT_FALSE(outcome.scan.torn);
   EXPECT_EQ(outcome.scan.end_offset, kPageBytes);
   EXPECT_EQ(outcome.scan.next_lsn, 1u);
+}
+
+SegmentExpectation ExpectationOfRecycled() {
+  SegmentExpectation expectation = Expectation();
+  expectation.is_recycled = true;
+  return expectation;
+}
+
+TEST(SegmentScanTest, OldBytesAfterTheLastFrameAreNoTornTailInARecycledSegment) {
+  Builder builder;
+  builder.Add({"a"}, 0).Add({"b"}, 1).AddOldBytes();
+  const Outcome outcome = Scan(builder, ExpectationOfRecycled());
+  EXPECT_THAT(outcome.keys, ElementsAre("a", "b"));
+  EXPECT_FALSE(outcome.scan.torn);
+  EXPECT_EQ(outcome.scan.end_offset, 3 * kPageBytes);
+  // In one that was made anew nothing but a torn frame can stand there.
+  EXPECT_TRUE(Scan(builder, Expectation()).scan.torn);
+  EXPECT_FALSE(Scan(Builder().AddOldBytes(), ExpectationOfRecycled()).scan.torn);
+}
+
+TEST(SegmentScanTest, WhatMayBeTakenForAFrameLaterIsATornTailInARecycledSegment) {
+  // The last frame, or one behind a missing one, which a crash has left with its header.
+  const Outcome bad_payload =
+      Scan(Builder().Add({"a"}, 0).Add({"b"}, 1).BreakPayload(2), ExpectationOfRecycled());
+  EXPECT_TRUE(bad_payload.scan.torn);
+  const Outcome missing =
+      Scan(Builder().Add({"a"}, 0).Add({"b"}, 1).Add({"c"}, 1).LoseFirst(2, 512),
+           ExpectationOfRecycled());
+  EXPECT_TRUE(missing.scan.torn);
+  EXPECT_THAT(missing.keys, ElementsAre("a"));
+  EXPECT_EQ(missing.scan.end_offset, 2 * kPageBytes);
+  // A header of which not all has arrived.
+  const Outcome torn_header =
+      Scan(Builder().Add({"a"}, 0).Add({"b"}, 1).Break(2), ExpectationOfRecycled());
+  EXPECT_TRUE(torn_header.scan.torn);
+}
+
+TEST(SegmentScanTest, AFrameWhoseHeaderNeverCameIsOverwrittenInARecycledSegment) {
+  const Outcome outcome =
+      Scan(Builder().Add({"a"}, 0).Add({"b"}, 1).LoseFirst(2, 512), ExpectationOfRecycled());
+  EXPECT_FALSE(outcome.scan.torn);
+  EXPECT_EQ(outcome.scan.end_offset, 2 * kPageBytes);
+  EXPECT_THAT(outcome.scan.damaged, IsEmpty());
+}
+
+TEST(SegmentScanTest, ARecycledSegmentHidesNoDamage) {
+  const Outcome outcome =
+      Scan(Builder().Add({"a"}, 0).Add({"b"}, 1).Add({"c"}, 2).LoseFirst(2, 512).AddOldBytes(),
+           ExpectationOfRecycled());
+  EXPECT_THAT(outcome.keys, ElementsAre("a", "c"));
+  EXPECT_EQ(outcome.scan.damaged.size(), 1u);
+  EXPECT_FALSE(outcome.scan.torn);
 }
 
 TEST(SegmentScanTest, UnsyncedFramesAfterAMissingOneAreATornTail) {

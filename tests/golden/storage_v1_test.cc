@@ -30,6 +30,7 @@
 #include "storage/memory_file_system.h"
 #include "storage/options.h"
 #include "storage/recovery_report.h"
+#include "storage/segment.h"
 
 namespace slipstream::storage {
 namespace {
@@ -41,12 +42,17 @@ constexpr absl::string_view kGolden = "tests/golden/storage_v1";
 constexpr absl::string_view kGoldenCodecs = "tests/golden/storage_v1_codecs";
 // What compaction left of ten segments: a manifest, and the segments that are in use.
 constexpr absl::string_view kGoldenCompacted = "tests/golden/storage_v1_compacted";
+// Recycled segments: one full, one in use with old bytes behind its frame, one prepared.
+constexpr absl::string_view kGoldenRecycled = "tests/golden/storage_v1_recycled";
 // A transaction of twelve records, from the second frame of segment 1 to the first of segment 2.
 constexpr absl::string_view kGoldenSpanning = "tests/golden/storage_v1_spanning";
 const char* const kNames[] = {"0000000000000001.log", "0000000000000002.log", "identity"};
 
 const char* const kCompactedNames[] = {"000000000000000b.log", "000000000000000c.log", "identity",
                                        "manifest"};
+
+const char* const kRecycledNames[] = {"0000000000000007.log", "0000000000000008.log",
+                                      "0000000000000009.log", "identity", "manifest"};
 
 absl::Time Now() { return absl::FromUnixSeconds(1'700'000'000); }
 
@@ -213,6 +219,72 @@ TEST(StorageV1Test, WriterStillProducesACompactedStore) {
   }
   ASSERT_OK(ReadManifest(&fs, kDirectory));
   CheckCompactedStore(fs);
+}
+
+// Writes the store of kGoldenRecycled. Which segments are recycled, and when, is no part of the
+// format.
+void WriteRecycledStore(MemoryFileSystem& fs) {
+  base::Random rng(2026);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  ASSERT_OK(engine->Write({Mutation{.key = "hello", .value = "world"}}, Atomicity::kEach, Now()));
+  // Until the last segment in use and the one that follows it are recycled.
+  for (int i = 0; engine->stats().recycled_segment_count < 6; ++i) {
+    ASSERT_LT(i, 1000);
+    ASSERT_OK(engine->Write({Mutation{.key = "again", .value = absl::StrCat("and again ", i)}},
+                            Atomicity::kEach, Now()));
+    Sync(*engine);
+    ASSERT_OK(engine->Maintain());
+  }
+  ASSERT_OK(engine->Write({Mutation{.key = "last", .value = "one"}}, Atomicity::kEach, Now()));
+  ASSERT_OK(engine->Close());
+}
+
+void CheckRecycledStore(MemoryFileSystem& fs, absl::string_view again) {
+  base::Random rng(1);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  EXPECT_TRUE(engine->recovery_report().clean);
+  EXPECT_FALSE(engine->recovery_report().tail_cut);
+  EXPECT_TRUE(engine->recovery_report().damaged.empty());
+  for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{
+           {"hello", "world"}, {"again", std::string(again)}, {"last", "one"}}) {
+    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get(key, Now()));
+    EXPECT_EQ(read.value, value) << key;
+  }
+  ASSERT_OK(engine->Write({Mutation{.key = "one", .value = "more"}}, Atomicity::kEach, Now()));
+  Sync(*engine);
+}
+
+TEST(StorageV1Test, GoldenFilesOfRecycledSegmentsAreRead) {
+  MemoryFileSystem fs;
+  for (const char* name : kRecycledNames) {
+    fs.Install(JoinPath(kDirectory, name), ReadGolden(name, kGoldenRecycled));
+  }
+  CheckRecycledStore(fs, "and again 13");
+  // That life has gone on over the old bytes of segment 8, and left those behind it.
+  const std::string before = ReadGolden("0000000000000008.log", kGoldenRecycled);
+  const std::string after = fs.Contents(JoinPath(kDirectory, "0000000000000008.log"));
+  EXPECT_FALSE(after.substr(8192, 4096) == before.substr(8192, 4096));
+  EXPECT_TRUE(after.substr(12288) == before.substr(12288));
+}
+
+TEST(StorageV1Test, WriterStillRecycles) {
+  MemoryFileSystem fs;
+  WriteRecycledStore(fs);
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, fs.ListDirectory(kDirectory));
+  if (const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR"); outputs != nullptr) {
+    for (const std::string& name : names) {
+      std::ofstream(absl::StrCat(outputs, "/recycled_", name), std::ios::binary)
+          << fs.Contents(JoinPath(kDirectory, name));
+    }
+  }
+  bool is_marked = false;
+  for (const std::string& name : names) {
+    if (!ParseSegmentFileName(name).has_value()) continue;
+    is_marked = is_marked || ReadRecycledMark(fs.Contents(JoinPath(kDirectory, name))).has_value();
+  }
+  EXPECT_TRUE(is_marked);
 }
 
 // The values of the transaction in kGoldenSpanning.

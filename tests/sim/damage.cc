@@ -23,7 +23,7 @@ namespace slipstream::sim {
 
 void FlipBits(NodeHost& host, size_t flip_count, base::Random& rng) {
   const RestingNode node = host.resting();
-  // Of each segment its path and the length of what is written in it.
+  // Of each segment in use its path and the length of what is written in it.
   std::vector<std::pair<std::string, size_t>> segments;
   const auto names = node.disk->ListDirectory(node.directory);
   SLIP_CHECK_OK(names.status());
@@ -31,6 +31,9 @@ void FlipBits(NodeHost& host, size_t flip_count, base::Random& rng) {
     if (!storage::ParseSegmentFileName(name).has_value()) continue;
     std::string path = storage::JoinPath(node.directory, name);
     const std::string contents = node.disk->Contents(path);
+    const bool is_in_use =
+        storage::DecodeSegmentHeader(contents.substr(0, storage::kPageBytes)).ok();
+    if (!is_in_use) continue;
     const size_t last = contents.find_last_not_of('\0');
     if (last != std::string::npos) segments.emplace_back(std::move(path), last + 1);
   }
