@@ -230,14 +230,14 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   std::atomic<uint64_t> hot_budget_{std::numeric_limits<uint64_t>::max()};
   std::atomic<uint64_t> evicted_count_{0};
 
-  // Whether background work is so far behind that writers help, and what they wrote since then,
-  // less what they took steps for.
-  std::atomic<bool> is_late_{false};
-  std::atomic<uint64_t> unhelped_bytes_{0};
+  // Bytes that writers put for each step of late background work that they take; 0: it is not late.
+  std::atomic<uint64_t> bytes_per_help_{0};
+  std::atomic<uint64_t> unhelped_bytes_{0};  // Put since the last such step.
 
   // One step of background work at a time. Taken before every other lock.
   absl::Mutex maintain_mutex_;
   std::unique_ptr<Checkpointer> checkpointer_ ABSL_GUARDED_BY(maintain_mutex_);
+  bool compaction_is_late_ ABSL_GUARDED_BY(maintain_mutex_) = false;
   // No merge is tried before as many checkpoints: the disk was too full for one.
   uint64_t next_merge_checkpoint_ ABSL_GUARDED_BY(maintain_mutex_) = 0;
   // Where the sweeps over the shards go on; they go around.

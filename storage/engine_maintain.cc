@@ -4,6 +4,8 @@
 // cores busy; beyond a bound each of them takes a part of its work upon itself, in proportion to
 // what it writes, so that dead records and the log behind the checkpoint do not grow without end.
 
+#include <algorithm>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -12,11 +14,22 @@
 namespace slipstream::storage {
 namespace {
 
-// Writers help while more than this part of the log is dead beyond what compaction allows.
-constexpr double kLateCompaction = 0.4;
-// Times compaction_step_bytes that writers put for each step they take. With victims of which half
-// is dead, that is enough for compaction to free what they fill.
-constexpr uint64_t kWrittenPerStep = 2;
+// Writers help while more than this part of the log is dead beyond what compaction allows, the more
+// the greater that part: from a step, which frees up to four times compaction_step_bytes, for each
+// eight times that they write down to one for each.
+constexpr double kLateShare = 0.4;
+constexpr double kLatestShare = 0.7;
+constexpr double kStepsPerHelpMax = 8;
+// While a checkpoint is late, a step for each two times.
+constexpr double kStepsPerHelpForCheckpoint = 2;
+
+// Returns how many times compaction_step_bytes a writer puts for each step that it takes, if
+// `debt_share` of the log is to be freed; 0: it takes none.
+double StepsPerHelp(double debt_share) {
+  if (debt_share <= kLateShare) return 0;
+  const double lateness = std::min(1.0, (debt_share - kLateShare) / (kLatestShare - kLateShare));
+  return kStepsPerHelpMax - lateness * (kStepsPerHelpMax - 1);
+}
 
 }  // namespace
 
@@ -58,24 +71,26 @@ absl::StatusOr<bool> Engine::Impl::TakeStep() {
 }
 
 void Engine::Impl::UpdateLateness() {
-  const auto late_bytes =
-      static_cast<uint64_t>(kLateCompaction * static_cast<double>(log_->stats().log_bytes));
-  const bool compaction_is_late =
-      !compaction_is_paused_ && compactor_->stats().debt_bytes > late_bytes;
-  is_late_.store(compaction_is_late || CheckpointDebtBytes() != 0, std::memory_order_relaxed);
+  const auto debt_bytes = static_cast<double>(compactor_->stats().debt_bytes);
+  const auto log_bytes = static_cast<double>(std::max<uint64_t>(log_->stats().log_bytes, 1));
+  double steps = compaction_is_paused_ ? 0 : StepsPerHelp(debt_bytes / log_bytes);
+  compaction_is_late_ = steps != 0;
+  if (steps == 0 && CheckpointDebtBytes() != 0) steps = kStepsPerHelpForCheckpoint;
+  bytes_per_help_.store(static_cast<uint64_t>(steps * options_.compaction_step_bytes),
+                        std::memory_order_relaxed);
 }
 
 // Makes a writer of `bytes` take its part of the background work if that is late.
 void Engine::Impl::HelpIfLate(uint64_t bytes) {
-  if (!is_late_.load(std::memory_order_relaxed)) return;
-  const uint64_t bytes_per_step = kWrittenPerStep * options_.compaction_step_bytes;
+  const uint64_t bytes_per_help = bytes_per_help_.load(std::memory_order_relaxed);
+  if (bytes_per_help == 0) return;
   uint64_t unhelped = unhelped_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
-  while (unhelped >= bytes_per_step) {
-    if (!unhelped_bytes_.compare_exchange_weak(unhelped, unhelped - bytes_per_step,
+  while (unhelped >= bytes_per_help) {
+    if (!unhelped_bytes_.compare_exchange_weak(unhelped, unhelped - bytes_per_help,
                                                std::memory_order_relaxed)) {
       continue;
     }
-    unhelped -= bytes_per_step;
+    unhelped -= bytes_per_help;
     absl::MutexLock lock(&maintain_mutex_);
     // An error that lasts is the log's as well, which the write finds. Any other is Maintain's to
     // report: it takes the same step again.

@@ -43,7 +43,9 @@ absl::StatusOr<bool> Engine::Impl::MaintainMemory() {
   if (!checkpointer_->idle()) return StepCheckpointer();
   std::vector<uint64_t> run_bytes;
   for (const auto& run : sorted_log_.view().runs->runs()) run_bytes.push_back(run->file_bytes());
-  const bool may_merge = checkpointer_->checkpoint_count() >= next_merge_checkpoint_;
+  // A merge saves reads and memory, but keeps compaction off for all its time.
+  const bool can_wait = compaction_is_late_ && run_bytes.size() < kRunsTooMany;
+  const bool may_merge = !can_wait && checkpointer_->checkpoint_count() >= next_merge_checkpoint_;
   if (const size_t run_count = RunsToMerge(run_bytes); run_count != 0 && may_merge) {
     return StartMerge(run_count);
   }

@@ -10,7 +10,7 @@
 namespace slipstream::storage {
 namespace {
 
-constexpr uint64_t kBytesPerRead = 256 << 10;
+constexpr uint64_t kBytesPerRead = 1 << 20;
 
 // Returns the pages that the frame which starts with `page` says it takes.
 absl::StatusOr<uint64_t> ClaimedFrameBytes(absl::string_view page) {

@@ -9,9 +9,6 @@ namespace {
 
 // Fewer are not worth a merge.
 constexpr size_t kMergedRunsMin = 4;
-// With as many, some are merged whatever their sizes are: each costs an absent key a filter look-up
-// and a short scan a page.
-constexpr size_t kRunsTooMany = 12;
 // A run is of one size with those above it if it is not longer than as many times their sum.
 constexpr uint64_t kSizeRatio = 2;
 // When idle, the newer runs must have this part of the oldest's bytes, one in so many.

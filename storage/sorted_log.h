@@ -38,6 +38,10 @@ class SortedLog {
   View view_ ABSL_GUARDED_BY(mutex_);
 };
 
+// With as many runs, some are merged whatever their sizes are: each costs an absent key a filter
+// look-up and a short scan a page.
+inline constexpr size_t kRunsTooMany = 12;
+
 // Returns how many of the newest runs should be merged into one; 0: none. `run_bytes` are the
 // lengths of all runs, newest first. Size-tiered: runs of about one size become one, so that an
 // entry is rewritten a logarithmic number of times and there are about as many runs.
