@@ -18,6 +18,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/check.h"
 #include "base/random.h"
 #include "base/testing/status_matchers.h"
@@ -25,6 +27,7 @@
 #include "gtest/gtest.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
+#include "storage/file_system.h"
 #include "storage/memory_file_system.h"
 #include "storage/options.h"
 #include "storage/testing/small_store.h"
@@ -230,6 +233,50 @@ TEST(EngineFlightTest, NothingBehindAFailedWriteIsAcknowledged) {
   for (const bool keeps_unsynced : {false, true}) {
     CheckCrash(flight.fs(), flight.account(), keeps_unsynced);
   }
+}
+
+// Hands out files that go through the page cache.
+class BufferedFileSystem final : public MemoryFileSystem {
+ public:
+  absl::StatusOr<std::unique_ptr<File>> OpenDirect(absl::string_view path, OpenMode mode) override {
+    return Open(path, mode);
+  }
+};
+
+// The system may report a failed write-back of one frame to the call that writes another.
+TEST(EngineFlightTest, ThroughThePageCacheOneFrameIsOnItsWayAtATime) {
+  BufferedFileSystem fs;
+  base::Random rng(1);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, FlightOptions(), &rng, nullptr));
+  const auto put = [&](absl::string_view key) {
+    ASSERT_OK(engine->Write({{.key = key, .value = "value"}}, Atomicity::kEach, Noon()));
+  };
+  put("first");
+  ASSERT_OK(engine->Flush(Engine::FlushMode::kSync));
+  std::atomic<int> started_count = 0;
+  absl::Notification started;
+  absl::Notification released;
+  fs.set_write_hook([&] {
+    if (started_count++ != 0) return;
+    started.Notify();
+    released.WaitForNotification();
+  });
+  const auto flush = [&] { EXPECT_OK(engine->Flush(Engine::FlushMode::kSync)); };
+  put("second");
+  std::thread one(flush);
+  started.WaitForNotification();
+  put("third");
+  std::thread other(flush);
+  // Time enough for the other one, if it did not wait.
+  const absl::Time deadline = absl::Now() + absl::Milliseconds(200);
+  while (started_count == 1 && absl::Now() < deadline) std::this_thread::yield();
+  EXPECT_EQ(started_count, 1);
+  released.Notify();
+  one.join();
+  other.join();
+  EXPECT_EQ(started_count, 2);
+  EXPECT_EQ(engine->durable_lsn(), engine->appended_lsn());
 }
 
 // The system may report a failed sync once, and drop what it should have written: who syncs again

@@ -32,7 +32,9 @@ struct IoPath {
 // Returns "direct", or "buffered" and why in brackets.
 std::string DescribeIoPath(const IoPath& path);
 
-// An open file. Reads are thread-safe against everything; of the other calls, one at a time.
+// An open file. Reads are thread-safe against everything; of the other calls, one at a time, but
+// that writes of different ranges may run at once if the path is direct: else an error of one may
+// be reported to another.
 class File {
  public:
   virtual ~File() = default;

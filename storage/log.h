@@ -173,9 +173,7 @@ class Log {
   void TakeBack(const FrameInFlight& flight) ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   void AwaitQuiet() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   bool IsQuiet() const ABSL_SHARED_LOCKS_REQUIRED(flush_mutex_) { return in_flight_.empty(); }
-  bool MayStartWrite() const ABSL_SHARED_LOCKS_REQUIRED(flush_mutex_) {
-    return quiet_wanted_count_ == 0 && in_flight_.size() < options_.frames_in_flight_max;
-  }
+  bool MayStartWrite() const ABSL_SHARED_LOCKS_REQUIRED(flush_mutex_);
   absl::Status Activate(Segment* segment, Lsn first_lsn)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
   absl::Status SyncWritten() ABSL_EXCLUSIVE_LOCKS_REQUIRED(flush_mutex_);
@@ -192,7 +190,7 @@ class Log {
   absl::Status no_space_ ABSL_GUARDED_BY(prepare_mutex_);  // Why the last preparation failed.
   uint64_t no_space_call_count_ ABSL_GUARDED_BY(prepare_mutex_) = 0;
 
-  // What the next frame is written with. Held during all I/O but that of frames.
+  // What the next frame is written with. Held during all writing to segments in use but that.
   absl::Mutex flush_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   base::Random rng_ ABSL_GUARDED_BY(flush_mutex_);
   Segment* write_segment_ ABSL_GUARDED_BY(flush_mutex_) = nullptr;  // Null: activate one first.
@@ -201,7 +199,7 @@ class Log {
   uint64_t write_offset_ ABSL_GUARDED_BY(flush_mutex_);
   uint64_t frame_number_ ABSL_GUARDED_BY(flush_mutex_);
   uint32_t header_crc32c_ ABSL_GUARDED_BY(flush_mutex_);
-  Lsn started_lsn_ ABSL_GUARDED_BY(flush_mutex_);  // As of the last frame in flight.
+  Lsn started_lsn_ ABSL_GUARDED_BY(flush_mutex_);  // As of the last frame whose write was started.
   // Of the first of sealed_frames_, in order. The oldest is not done.
   std::deque<FrameInFlight> in_flight_ ABSL_GUARDED_BY(flush_mutex_);
   // Who waits until no frame is in flight; no further one is started meanwhile.

@@ -61,6 +61,14 @@ absl::Status Log::FlushAll() {
   return unsynced_ ? SyncWritten() : absl::OkStatus();
 }
 
+bool Log::MayStartWrite() const {
+  // Through the page cache, a write-back that failed is reported to whichever call on the file
+  // comes first, be it of another frame: then no second one may be under way.
+  const bool is_direct = write_segment_ == nullptr || write_segment_->file->io_path().direct;
+  const size_t in_flight_max = is_direct ? options_.frames_in_flight_max : 1;
+  return quiet_wanted_count_ == 0 && in_flight_.size() < in_flight_max;
+}
+
 void Log::AwaitQuiet() {
   ++quiet_wanted_count_;
   flush_mutex_.Await(absl::Condition(this, &Log::IsQuiet));

@@ -59,7 +59,7 @@ struct Options {
   // Bytes appended and not yet written to disk before Write flushes on its caller's thread.
   uint64_t unflushed_bytes_max = 8 << 20;
   // Frames that are written at the same time, at most, if as many threads flush: a device that
-  // takes several synced writes at once makes more of them.
+  // takes several synced writes at once makes more of them. Without direct I/O it is one.
   uint32_t frames_in_flight_max = 2;
   // Memory for all that the engine and its observer keep: KeyDir, filters, derived state, value
   // cache, buffers. Beyond it, entries that were not used lately leave memory for the Sorted Log.
