@@ -82,6 +82,7 @@ absl::Status Server::Open(storage::FileSystem* fs) {
       on_failure);
   protocol_ = std::make_unique<ProtocolLoop>(replica_.get(), commits_.get(), peers_.get());
   maintenance_ = std::make_unique<Maintenance>(replica_.get(), options_.maintenance, on_failure);
+  trimmer_ = std::make_unique<HeapTrimmer>(options_.replica.storage.memory_limit_bytes);
   workers_ = std::make_unique<WorkerPool>(options_.workers);
   readers_ = std::make_unique<WorkerPool>(options_.readers);
   peer_workers_ = std::make_unique<WorkerPool>(options_.workers);

@@ -19,6 +19,7 @@
 #include "node/call_gate.h"
 #include "node/commit_queue.h"
 #include "node/endpoint.h"
+#include "node/heap_trimmer.h"
 #include "node/maintenance.h"
 #include "node/open_streams.h"
 #include "node/open_transactions.h"
@@ -111,6 +112,7 @@ class Server {
   std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<ProtocolLoop> protocol_;
   std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<HeapTrimmer> trimmer_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> readers_;
   std::unique_ptr<WorkerPool> peer_workers_;

@@ -193,6 +193,9 @@ absl::StatusOr<bool> RunWriter::FinishSome(size_t bytes) {
   }
   SLIP_RETURN_IF_ERROR(Try([this] { return Publish(); }));
   stage_ = Stage::kFinished;
+  // Who opens the run now has all of this in memory once more.
+  fences_.chunks = std::vector<AlignedBuffer>();
+  filter_.chunks = std::vector<AlignedBuffer>();
   return false;
 }
 

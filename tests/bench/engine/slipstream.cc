@@ -22,6 +22,7 @@
 #include "merkle/tree.h"
 #include "node/background_pace.h"
 #include "node/commit_queue.h"
+#include "node/heap_trimmer.h"
 #include "node/real_clock.h"
 #include "storage/change_observer.h"
 #include "storage/engine.h"
@@ -67,6 +68,7 @@ class Slipstream final : public EngineUnderTest,
         engine_.get(), node::CommitOptions{.sync = storage.sync},
         [](const absl::Status&) { /* The engine's status, which all calls return from now on. */ });
     maintenance_ = std::thread([this] { Maintain(); });
+    trimmer_ = std::make_unique<node::HeapTrimmer>(options.memory_limit_bytes);
     return absl::OkStatus();
   }
 
@@ -218,6 +220,7 @@ class Slipstream final : public EngineUnderTest,
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread maintenance_;
+  std::unique_ptr<node::HeapTrimmer> trimmer_;
 };
 
 class SlipstreamSession final : public EngineSession {
