@@ -75,6 +75,8 @@ absl::StatusOr<bool> Compactor::Step() {
       GiveUp();
       return true;
     }
+    // The file is not to be used again.
+    if (failed_.insert(victim_->segment().link.number).second) ++failed_segment_count_;
     copied = true;
   }
   SLIP_RETURN_IF_ERROR(copied.status());

@@ -82,20 +82,22 @@ void Engine::Impl::UpdateLateness() {
 
 // Makes a writer of `bytes` take its part of the background work if that is late.
 void Engine::Impl::HelpIfLate(uint64_t bytes) {
-  const uint64_t bytes_per_help = bytes_per_help_.load(std::memory_order_relaxed);
+  uint64_t bytes_per_help = bytes_per_help_.load(std::memory_order_relaxed);
   if (bytes_per_help == 0) return;
   uint64_t unhelped = unhelped_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
-  while (unhelped >= bytes_per_help) {
+  while (bytes_per_help != 0 && unhelped >= bytes_per_help) {
     if (!unhelped_bytes_.compare_exchange_weak(unhelped, unhelped - bytes_per_help,
                                                std::memory_order_relaxed)) {
       continue;
     }
     unhelped -= bytes_per_help;
     absl::MutexLock lock(&maintain_mutex_);
-    // An error that lasts is the log's as well, which the write finds. Any other is Maintain's to
-    // report: it takes the same step again.
+    // An error that lasts is the log's as well, which the write finds. After any other Maintain
+    // takes the same step again, and reports it; but of a dropped segment's file that could not be
+    // removed, which the next start removes.
     TakeStep().IgnoreError();
     UpdateLateness();
+    bytes_per_help = bytes_per_help_.load(std::memory_order_relaxed);
   }
 }
 

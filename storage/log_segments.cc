@@ -77,7 +77,9 @@ absl::Status Log::DropSegment(uint64_t segment_number, Reuse reuse) {
       return recycled.status();
     }
   }
-  SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, SegmentFileName(segment_number))));
+  const absl::Status removed = fs_->Remove(JoinPath(directory_, SegmentFileName(segment_number)));
+  // Renamed, but not for certain: the next segment replaces it under the new name.
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   absl::MutexLock prepare_lock(&prepare_mutex_);
   no_space_ = absl::OkStatus();
   return absl::OkStatus();
@@ -123,19 +125,26 @@ absl::StatusOr<bool> Log::Recycle(const std::shared_ptr<Segment>& segment) {
   return true;
 }
 
-// Removes a prepared segment that an idle log does not need, if there is one; returns whether there
+// Removes a recycled segment that an idle log does not need, if there is one; returns whether there
 // was.
 absl::StatusOr<bool> Log::RemoveSpare() {
   absl::MutexLock prepare_lock(&prepare_mutex_);
   std::unique_ptr<Segment> spare;
   {
     absl::MutexLock lock(&mutex_);
-    if (prepared_.size() <= options_.reserve_segments + 1) return false;
+    // One that was made anew is there for a large transaction, which may not be appended yet.
+    const bool is_spare =
+        prepared_.size() > options_.reserve_segments + 1 && prepared_.back()->incarnation != 0;
+    if (!is_spare) return false;
     spare = std::move(prepared_.back());
     prepared_.pop_back();
   }
-  SLIP_RETURN_IF_ERROR(fs_->Remove(JoinPath(directory_, SegmentFileName(spare->number))));
-  return true;
+  const absl::Status removed = fs_->Remove(JoinPath(directory_, SegmentFileName(spare->number)));
+  if (removed.ok()) return true;
+  // Its file is there: among segments in use it would be taken for damage.
+  absl::MutexLock lock(&mutex_);
+  prepared_.push_back(std::move(spare));
+  return removed;
 }
 
 // Notes that `segment` is in use, and with that where the one before, which is durable, ends.

@@ -110,8 +110,8 @@ absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string
                                                     uint64_t number, uint64_t segment_bytes);
 
 // Makes the file of segment `from`, open as `file`, that of segment `to`, prepared, marked and
-// durable. Nobody may read `from` any more, nor any start need it. After RESOURCE_EXHAUSTED it is
-// `from` still; after any other error it may be either, and the caller must stop.
+// durable. Nobody may read `from` any more, nor any start need it. After an error its file may have
+// either name; after any but RESOURCE_EXHAUSTED the caller must stop.
 absl::Status RecycleSegment(FileSystem* fs, absl::string_view directory, File* file, uint64_t from,
                             uint64_t to, uint64_t incarnation);
 
