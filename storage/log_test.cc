@@ -244,6 +244,47 @@ TEST_F(LogTest, DroppedSegmentIsGoneButForTheReadsThatHoldIt) {
   EXPECT_OK(file->Read(kPageBytes, kPageBytes, page.data()));
 }
 
+TEST_F(LogTest, AnIdleLogKeepsWhatALargeTransactionIsAboutToUse) {
+  // Ten records of a page each; a segment takes three.
+  const std::string value(kValueOfAPage, 'v');
+  std::vector<PendingRecord> records;
+  for (int i = 0; i < 10; ++i) {
+    records.push_back({.key = "key", .value = value});
+    records.back().header.key_bytes = 3;
+    records.back().header.stored_bytes = static_cast<uint32_t>(value.size());
+  }
+  ASSERT_OK(log_->EnsureRoomSpanning(records));
+  for (int i = 0; i < 5; ++i) ASSERT_OK(log_->Maintain());
+  ASSERT_OK_AND_ASSIGN(const Lsn lsn, log_->TryAppendSpanning(absl::MakeSpan(records)));
+  EXPECT_EQ(lsn, 10u);
+}
+
+TEST_F(LogTest, ADroppedSegmentIsRecycledAndAnIdleLogRemovesOneThatIsTooMany) {
+  const auto append_pages = [this](int count) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_OK(log_->EnsureRoom(kPageBytes - kFrameHeaderBytes));
+      Append(kValueOfAPage);
+    }
+  };
+  // Three of a segment's pages, but in the fourth, where a witness follows.
+  append_pages(11);
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  const uint64_t reserved_bytes = log_->stats().log_bytes;
+  ASSERT_OK(log_->DropSegment(1, Log::Reuse::kNo));
+  EXPECT_EQ(log_->stats().log_bytes, reserved_bytes - 16384);
+  ASSERT_OK(log_->DropSegment(2, Log::Reuse::kYes));
+  ASSERT_OK(log_->DropSegment(3, Log::Reuse::kYes));
+  EXPECT_EQ(log_->stats().recycled_segment_count, 2u);
+  EXPECT_EQ(log_->stats().log_bytes, reserved_bytes - 16384);
+  // One stays, as the next to be used.
+  for (int i = 0; i < 5; ++i) ASSERT_OK(log_->Maintain());
+  EXPECT_EQ(log_->stats().log_bytes, reserved_bytes - 2 * 16384);
+  EXPECT_TRUE(fs_.Open("/d/0000000000000005.log", OpenMode::kRead).ok());
+  EXPECT_FALSE(fs_.Open("/d/0000000000000006.log", OpenMode::kRead).ok());
+  append_pages(1);
+  EXPECT_EQ(location_.segment_number, 5u);
+}
+
 class ReserveTest : public LogTest {
  protected:
   ReserveTest() {
