@@ -19,16 +19,16 @@ namespace {
 // eight times that they write down to one for each.
 constexpr double kLateShare = 0.4;
 constexpr double kLatestShare = 0.7;
-constexpr double kStepsPerHelpMax = 8;
+constexpr double kWrittenPerStepMax = 8;
 // While a checkpoint is late, a step for each two times.
-constexpr double kStepsPerHelpForCheckpoint = 2;
+constexpr double kWrittenPerStepOfCheckpoint = 2;
 
 // Returns how many times compaction_step_bytes a writer puts for each step that it takes, if
 // `debt_share` of the log is to be freed; 0: it takes none.
-double StepsPerHelp(double debt_share) {
+double WrittenPerStep(double debt_share) {
   if (debt_share <= kLateShare) return 0;
   const double lateness = std::min(1.0, (debt_share - kLateShare) / (kLatestShare - kLateShare));
-  return kStepsPerHelpMax - lateness * (kStepsPerHelpMax - 1);
+  return kWrittenPerStepMax - lateness * (kWrittenPerStepMax - 1);
 }
 
 }  // namespace
@@ -73,10 +73,10 @@ absl::StatusOr<bool> Engine::Impl::TakeStep() {
 void Engine::Impl::UpdateLateness() {
   const auto debt_bytes = static_cast<double>(compactor_->stats().debt_bytes);
   const auto log_bytes = static_cast<double>(std::max<uint64_t>(log_->stats().log_bytes, 1));
-  double steps = compaction_is_paused_ ? 0 : StepsPerHelp(debt_bytes / log_bytes);
-  compaction_is_late_ = steps != 0;
-  if (steps == 0 && CheckpointDebtBytes() != 0) steps = kStepsPerHelpForCheckpoint;
-  bytes_per_help_.store(static_cast<uint64_t>(steps * options_.compaction_step_bytes),
+  double times = compaction_is_paused_ ? 0 : WrittenPerStep(debt_bytes / log_bytes);
+  compaction_is_late_ = times != 0;
+  if (times == 0 && CheckpointDebtBytes() != 0) times = kWrittenPerStepOfCheckpoint;
+  bytes_per_help_.store(static_cast<uint64_t>(times * options_.compaction_step_bytes),
                         std::memory_order_relaxed);
 }
 
