@@ -124,6 +124,31 @@ TEST_F(EngineRecycleTest, MostDroppedSegmentsBecomeTheNextOnes) {
   CheckReads();
 }
 
+// With nothing current in it, it is dropped all the same.
+TEST_F(EngineRecycleTest, WhatCouldNotBeReadIsNotUsedAgain) {
+  for (const bool is_damaged : {false, true}) {
+    SCOPED_TRACE(is_damaged);
+    ChurnUntilRecycled(engine_->stats().recycled_segment_count + 1);
+    // Settled, so that one segment alone is to be dropped: that which is dead then.
+    for (bool more = true; more;) {
+      ASSERT_OK_AND_ASSIGN(more, engine_->Maintain());
+    }
+    const uint64_t compacted = engine_->stats().compacted_segment_count;
+    const uint64_t recycled = engine_->stats().recycled_segment_count;
+    const std::vector<std::string> before = SegmentPaths();
+    for (int i = 0; i < kKeyCount; ++i) Put(absl::StrCat("key-", i));
+    Sync();
+    if (is_damaged) {
+      for (const std::string& path : before) {
+        if (IsInUse(path) && path != LastInUse()) fs_.FlipBit(path, kPageBytes + 20, 1);
+      }
+    }
+    ChurnUntil([&] { return engine_->stats().compacted_segment_count > compacted; });
+    EXPECT_EQ(engine_->stats().recycled_segment_count, recycled + (is_damaged ? 0 : 1));
+  }
+  CheckReads();
+}
+
 TEST_F(EngineRecycleTest, AStartGoesOnInARecycledSegmentAndReportsNoTornTail) {
   ChurnUntilRecycled(5);
   ChurnUntil([&] { return IsMarked(LastInUse()); });

@@ -53,9 +53,9 @@ class Log {
   // The largest payload that one TryAppend can take.
   uint64_t payload_bytes_max() const;
 
-  // Makes TryAppend of `payload_bytes` likely to succeed: prepares a segment, flushes what waits.
-  // RESOURCE_EXHAUSTED if there is no space (a try that failed is repeated at every 64th call, and
-  // by Maintain), UNAVAILABLE (ENGINE_FAILED).
+  // Makes TryAppend of `payload_bytes` likely to succeed: prepares a segment or flushes, if need
+  // be. RESOURCE_EXHAUSTED if there is no space (a try that failed is repeated at every 64th call,
+  // and by Maintain), UNAVAILABLE (ENGINE_FAILED).
   absl::Status EnsureRoom(uint64_t payload_bytes, AppendPurpose purpose = AppendPurpose::kWrite)
       ABSL_LOCKS_EXCLUDED(flush_mutex_, prepare_mutex_, mutex_);
 
@@ -126,7 +126,8 @@ class Log {
   LogStats stats() const ABSL_LOCKS_EXCLUDED(mutex_, segments_mutex_);
 
  private:
-  struct FrameInFlight {                // They end in any order, and count in the log's.
+  // A frame that is being written. They end in any order, and count in the order of the log.
+  struct FrameInFlight {
     bool is_durable_when_done = false;  // With all before it, as none of that waits to be synced.
     bool is_done = false;
   };
@@ -237,7 +238,8 @@ class Log {
   // The log before these positions is in its files, or durable.
   std::atomic<uint64_t> written_position_;
   std::atomic<uint64_t> durable_position_;
-  std::atomic<uint64_t> frame_count_{0}, recycled_segment_count_{0};
+  std::atomic<uint64_t> frame_count_{0};
+  std::atomic<uint64_t> recycled_segment_count_{0};
   std::atomic<uint64_t> sync_count_{0};
   std::atomic<uint64_t> appended_bytes_{0};
   std::atomic<uint64_t> copied_bytes_{0};

@@ -1,4 +1,4 @@
-// Log's segments: finding, sealing and dropping them.
+// Log's segments: finding, sealing, dropping and recycling them.
 
 #include <algorithm>
 #include <atomic>
@@ -112,11 +112,12 @@ absl::StatusOr<bool> Log::Recycle(const std::shared_ptr<Segment>& segment) {
   if (!CanRecycle(segment)) return false;
   recycled->number = next_segment_number_;
   recycled->bytes = segment->bytes;
-  recycled->file = std::move(segment->file);
-  const absl::Status status = RecycleSegment(fs_, directory_, recycled->file.get(), segment->number,
-                                             recycled->number, recycled->incarnation);
-  if (absl::IsResourceExhausted(status)) return status;
-  if (!status.ok()) return Fail(status);
+  absl::StatusOr<std::unique_ptr<File>> file =
+      RecycleSegment(fs_, directory_, segment->file.get(), segment->number, recycled->number,
+                     recycled->incarnation);
+  if (absl::IsResourceExhausted(file.status())) return file.status();
+  if (!file.ok()) return Fail(file.status());
+  recycled->file = *std::move(file);
   no_space_ = absl::OkStatus();
   ++next_segment_number_;
   recycled_segment_count_.fetch_add(1, std::memory_order_relaxed);

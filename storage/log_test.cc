@@ -58,6 +58,10 @@ class LogTest : public ::testing::Test {
     return *lsn;
   }
 
+  bool IsMarked(absl::string_view path) const {
+    return ReadRecycledMark(fs_.Contents(path)).has_value();
+  }
+
   std::string Read(const Location& location, size_t count) {
     const absl::StatusOr<LogBytes> bytes = log_->Read(location, count);
     EXPECT_OK(bytes);
@@ -276,6 +280,12 @@ TEST_F(LogTest, ADroppedSegmentIsRecycledAndAnIdleLogRemovesOneThatIsTooMany) {
   ASSERT_OK(log_->DropSegment(3, Log::Reuse::kYes));
   EXPECT_EQ(log_->stats().recycled_segment_count, 2u);
   EXPECT_EQ(log_->stats().log_bytes, reserved_bytes - 16384);
+  // What could not be removed is tried again.
+  fs_.InjectFault({.operation = MemoryFileSystem::Operation::kRemove});
+  absl::Status removed;
+  for (int i = 0; i < 5 && removed.ok(); ++i) removed = log_->Maintain().status();
+  EXPECT_THAT(removed, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(log_->stats().log_bytes, reserved_bytes - 16384);
   // One stays, as the next to be used.
   for (int i = 0; i < 5; ++i) ASSERT_OK(log_->Maintain());
   EXPECT_EQ(log_->stats().log_bytes, reserved_bytes - 2 * 16384);
@@ -283,6 +293,29 @@ TEST_F(LogTest, ADroppedSegmentIsRecycledAndAnIdleLogRemovesOneThatIsTooMany) {
   EXPECT_FALSE(fs_.Open("/d/0000000000000006.log", OpenMode::kRead).ok());
   append_pages(1);
   EXPECT_EQ(location_.segment_number, 5u);
+}
+
+TEST_F(LogTest, ASegmentThatCouldNotBeRecycledForLackOfSpaceIsReplaced) {
+  for (int i = 0; i < 7; ++i) {
+    ASSERT_OK(log_->EnsureRoom(kPageBytes - kFrameHeaderBytes));
+    Append(kValueOfAPage);
+  }
+  ASSERT_OK(log_->Flush(Log::Mode::kSync));
+  for (const auto operation :
+       {MemoryFileSystem::Operation::kSyncDirectory, MemoryFileSystem::Operation::kWrite}) {
+    fs_.InjectFault({.operation = operation, .error = MemoryFileSystem::Fault::Error::kDiskFull});
+    const bool is_renamed = operation == MemoryFileSystem::Operation::kSyncDirectory;
+    ASSERT_OK(log_->DropSegment(is_renamed ? 1 : 2, Log::Reuse::kYes));
+    EXPECT_EQ(log_->stats().recycled_segment_count, 0u);
+  }
+  EXPECT_FALSE(fs_.Open("/d/0000000000000001.log", OpenMode::kRead).ok());
+  EXPECT_FALSE(fs_.Open("/d/0000000000000002.log", OpenMode::kRead).ok());
+  // The first got the next name before, which is given to another file now.
+  EXPECT_TRUE(IsMarked("/d/0000000000000004.log"));
+  ASSERT_OK(log_->Maintain());
+  EXPECT_FALSE(IsMarked("/d/0000000000000004.log"));
+  for (int i = 0; i < 3; ++i) Append(kValueOfAPage);
+  EXPECT_EQ(location_.segment_number, 4u);
 }
 
 class ReserveTest : public LogTest {

@@ -124,16 +124,19 @@ absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string
   return file;
 }
 
-absl::Status RecycleSegment(FileSystem* fs, absl::string_view directory, File* file, uint64_t from,
-                            uint64_t to, uint64_t incarnation) {
+absl::StatusOr<std::unique_ptr<File>> RecycleSegment(FileSystem* fs, absl::string_view directory,
+                                                     File* file, uint64_t from, uint64_t to,
+                                                     uint64_t incarnation) {
+  const std::string path = JoinPath(directory, SegmentFileName(to));
   AlignedBuffer page(kPageBytes);
   const std::string encoded = EncodeRecycledPage(to, incarnation);
   std::memcpy(page.data(), encoded.data(), kPageBytes);
   // Before the new name: under that, the old header would be taken for damage.
   SLIP_RETURN_IF_ERROR(file->WriteDurably(0, page.view()));
-  SLIP_RETURN_IF_ERROR(fs->Rename(JoinPath(directory, SegmentFileName(from)),
-                                  JoinPath(directory, SegmentFileName(to))));
-  return fs->SyncDirectory(directory);
+  SLIP_RETURN_IF_ERROR(fs->Rename(JoinPath(directory, SegmentFileName(from)), path));
+  SLIP_RETURN_IF_ERROR(fs->SyncDirectory(directory));
+  // Anew, as errors name the file.
+  return fs->OpenDirect(path, OpenMode::kReadWrite);
 }
 
 }  // namespace slipstream::storage

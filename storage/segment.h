@@ -24,7 +24,8 @@ inline constexpr uint64_t kSegmentMagic = 0x4d474553'50494c53;   // "SLIPSEGM"
 inline constexpr uint64_t kRecycledMagic = 0x59434552'50494c53;  // "SLIPRECY"
 inline constexpr uint32_t kFormatVersion = 1;
 
-// The first bytes of the header page as they stand on disk; the rest of the page is zero.
+// The first bytes of the header page as they stand on disk; the rest of the page is zero, but for
+// the mark of a recycled file.
 struct SegmentHeader {
   uint64_t magic = kSegmentMagic;
   uint32_t crc32c = 0;  // Of all that follows, to the end of the page.
@@ -110,10 +111,12 @@ absl::StatusOr<std::unique_ptr<File>> CreateSegment(FileSystem* fs, absl::string
                                                     uint64_t number, uint64_t segment_bytes);
 
 // Makes the file of segment `from`, open as `file`, that of segment `to`, prepared, marked and
-// durable. Nobody may read `from` any more, nor any start need it. After an error its file may have
-// either name; after any but RESOURCE_EXHAUSTED the caller must stop.
-absl::Status RecycleSegment(FileSystem* fs, absl::string_view directory, File* file, uint64_t from,
-                            uint64_t to, uint64_t incarnation);
+// durable, and returns it open under that name. Nobody may read `from` any more, nor any start need
+// it. After an error its file may have either name; after any but RESOURCE_EXHAUSTED the caller
+// must stop.
+absl::StatusOr<std::unique_ptr<File>> RecycleSegment(FileSystem* fs, absl::string_view directory,
+                                                     File* file, uint64_t from, uint64_t to,
+                                                     uint64_t incarnation);
 
 }  // namespace slipstream::storage
 

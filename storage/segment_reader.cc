@@ -10,6 +10,7 @@
 namespace slipstream::storage {
 namespace {
 
+// A frame of the usual size at once.
 constexpr uint64_t kBytesPerRead = 1 << 20;
 
 // Returns the pages that the frame which starts with `page` says it takes.

@@ -28,7 +28,7 @@ struct LocatedRecord {
   Location location;
 };
 
-// Not thread-safe. Holds some 256 KiB, or one frame if that is larger.
+// Not thread-safe. Holds a MiB, or one frame if that is larger.
 class SegmentReader {
  public:
   // Stands at the first record. The segment may be dropped meanwhile: `file` is kept.

@@ -77,7 +77,10 @@ TEST(SegmentTest, ARecycledFileIsPreparedAndDurable) {
   AlignedBuffer old_bytes(16384);
   std::memset(old_bytes.data(), 'o', old_bytes.capacity());
   ASSERT_OK(file->WriteDurably(0, old_bytes.view()));
-  ASSERT_OK(RecycleSegment(&fs, "/d", file.get(), /*from=*/1, /*to=*/7, /*incarnation=*/3));
+  ASSERT_OK_AND_ASSIGN(
+      const std::unique_ptr<File> recycled,
+      RecycleSegment(&fs, "/d", file.get(), /*from=*/1, /*to=*/7, /*incarnation=*/3));
+  EXPECT_EQ(recycled->LinkCount().value_or(0), 1u);
   fs.CrashKeeping([](size_t) { return false; });
   ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, fs.ListDirectory("/d"));
   EXPECT_THAT(names, ElementsAre("0000000000000007.log"));

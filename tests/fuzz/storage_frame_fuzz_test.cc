@@ -127,6 +127,7 @@ void Run(absl::string_view input) {
                                  .first_lsn = 1};
   if ((flags & 1) != 0) expectation.end = SegmentEnd{.offset = 5 * kPageBytes, .last_lsn = 6};
   if ((flags & 2) != 0) expectation.durable_lsn = 8;
+  expectation.is_recycled = (flags & 4) != 0;
   CheckScan(segment, expectation);
 }
 

@@ -73,6 +73,14 @@ std::string ReadGolden(absl::string_view name, absl::string_view directory = kGo
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// Copies a file of `fs` to the test's outputs, if it has a place for them.
+void LeaveInOutputs(const MemoryFileSystem& fs, absl::string_view name, absl::string_view prefix) {
+  const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR");
+  if (outputs == nullptr) return;
+  std::ofstream(absl::StrCat(outputs, "/", prefix, name), std::ios::binary)
+      << fs.Contents(JoinPath(kDirectory, name));
+}
+
 void Sync(Engine& engine) { SLIP_CHECK_OK(engine.Flush(Engine::FlushMode::kSync).status()); }
 
 // Everything the format knows: a put, a transaction, a delete, a record of another node with an
@@ -211,12 +219,7 @@ TEST(StorageV1Test, WriterStillProducesACompactedStore) {
   MemoryFileSystem fs;
   WriteCompactedStore(fs);
   ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, fs.ListDirectory(kDirectory));
-  if (const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR"); outputs != nullptr) {
-    for (const std::string& name : names) {
-      std::ofstream(absl::StrCat(outputs, "/compacted_", name), std::ios::binary)
-          << fs.Contents(JoinPath(kDirectory, name));
-    }
-  }
+  for (const std::string& name : names) LeaveInOutputs(fs, name, "compacted_");
   ASSERT_OK(ReadManifest(&fs, kDirectory));
   CheckCompactedStore(fs);
 }
@@ -273,12 +276,7 @@ TEST(StorageV1Test, WriterStillRecycles) {
   MemoryFileSystem fs;
   WriteRecycledStore(fs);
   ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, fs.ListDirectory(kDirectory));
-  if (const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR"); outputs != nullptr) {
-    for (const std::string& name : names) {
-      std::ofstream(absl::StrCat(outputs, "/recycled_", name), std::ios::binary)
-          << fs.Contents(JoinPath(kDirectory, name));
-    }
-  }
+  for (const std::string& name : names) LeaveInOutputs(fs, name, "recycled_");
   bool is_marked = false;
   for (const std::string& name : names) {
     if (!ParseSegmentFileName(name).has_value()) continue;
@@ -335,13 +333,9 @@ TEST(StorageV1Test, GoldenFilesWithATransactionOfSeveralFramesAreRead) {
 
 // Expects the files of `fs` to be those in `directory`. Leaves them in the test's outputs.
 void ExpectGolden(const MemoryFileSystem& fs, absl::string_view directory) {
-  const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR");
   for (const char* name : kNames) {
     const std::string bytes = fs.Contents(JoinPath(kDirectory, name));
-    if (outputs != nullptr) {
-      const absl::string_view prefix = directory == kGolden ? "" : "spanning_";
-      std::ofstream(absl::StrCat(outputs, "/", prefix, name), std::ios::binary) << bytes;
-    }
+    LeaveInOutputs(fs, name, directory == kGolden ? "" : "spanning_");
     EXPECT_TRUE(bytes == ReadGolden(name, directory)) << name << " differs";
   }
 }
