@@ -14,6 +14,10 @@ namespace {
 constexpr absl::Duration kPeriod = absl::Milliseconds(100);
 // From one trim to the next, in durations of the first: a fiftieth of the time at most.
 constexpr int kPausePerTrim = 50;
+// What malloc maps by itself, and how much it keeps free at the end of an arena. By default both
+// grow with what was freed, up to 32 and 64 MiB.
+constexpr int kMappedBytesMin = 1 << 20;
+constexpr int kArenaEndBytesMax = 1 << 20;
 // A trim is worth it from this part of the limit on.
 constexpr uint64_t kWorthDivisor = 32;
 
@@ -29,7 +33,11 @@ void TrimPace::NoteTrim(absl::Duration now, absl::Duration duration, uint64_t by
 }
 
 HeapTrimmer::HeapTrimmer(uint64_t bytes_max) {
-  if (bytes_max != 0) thread_ = std::thread([this, bytes_max] { Run(bytes_max); });
+  if (bytes_max == 0) return;
+  // A sanitizer's allocator knows neither.
+  (void)::mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
+  (void)::mallopt(M_TRIM_THRESHOLD, kArenaEndBytesMax);
+  thread_ = std::thread([this, bytes_max] { Run(bytes_max); });
 }
 
 HeapTrimmer::~HeapTrimmer() {

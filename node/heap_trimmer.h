@@ -1,7 +1,8 @@
-// HeapTrimmer: a thread that gives memory back to the system which malloc keeps though it is free.
+// HeapTrimmer: gives memory back to the system which malloc keeps though it is free.
 //
-// Entries that leave the KeyDir leave holes between those that stay; malloc returns only what lies
-// at the end of its arenas by itself. While the process has more memory of its own than it may, the
+// malloc returns only what lies at the end of its arenas by itself: little of that stays from here
+// on, and what is large gets a map of its own. In the arenas, what was freed leaves holes between
+// what stays. While the process has more memory of its own than it may, the
 // thread calls malloc_trim(3), which returns the whole pages in those holes. That holds an arena's
 // lock for as long as it goes through that arena, and whoever allocates from it waits: so it is
 // done seldom, and from a thread of ordinary priority, which nobody keeps from ending.
@@ -38,7 +39,8 @@ class TrimPace {
 // Thread-safe.
 class HeapTrimmer {
  public:
-  // Starts the thread, unless `bytes_max` is 0: no limit.
+  // Sets malloc's limits, for the process, and starts the thread, unless `bytes_max` is 0: no
+  // limit.
   explicit HeapTrimmer(uint64_t bytes_max);
   ~HeapTrimmer();
   HeapTrimmer(const HeapTrimmer&) = delete;

@@ -66,6 +66,19 @@ TEST(HeapTrimmerTest, GivesHolesBackWhileTheProcessHasMoreThanItMay) {
   EXPECT_LE(OwnMemoryBytes(), before - (uint64_t{32} << 20));
   for (void* const block : blocks) std::free(block);
 }
+
+TEST(HeapTrimmerTest, WhatIsLargeGoesBackWhenItIsFreed) {
+  const HeapTrimmer trimmer(/*bytes_max=*/uint64_t{1} << 40);
+  const uint64_t before = OwnMemoryBytes();
+  // The first of them would teach malloc to keep the others.
+  for (const size_t bytes : {size_t{20} << 20, size_t{19} << 20, size_t{18} << 20}) {
+    void* const block = std::malloc(bytes);
+    std::memset(block, 1, bytes);
+    ASSERT_GT(OwnMemoryBytes(), before + (uint64_t{16} << 20));
+    std::free(block);
+    EXPECT_LT(OwnMemoryBytes(), before + (uint64_t{4} << 20));
+  }
+}
 #endif
 
 TEST(HeapTrimmerTest, WithoutALimitThereIsNothingToDo) {

@@ -3,37 +3,31 @@
 #define SLIPSTREAM_STORAGE_ALIGNED_BUFFER_H_
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 
 #include "absl/strings/string_view.h"
-#include "base/check.h"
-#include "storage/frame.h"
 
 namespace slipstream::storage {
 
-// Owns `capacity()` bytes, uninitialised. Thread-compatible.
+// Owns `capacity()` bytes, their content undefined. Large ones come from the system directly and go
+// back to it at once, so that none of them is left free among what malloc keeps. Thread-compatible.
 class AlignedBuffer {
  public:
   // `capacity` is a multiple of kPageBytes, not 0.
-  explicit AlignedBuffer(size_t capacity)
-      : capacity_(capacity), data_(static_cast<char*>(std::aligned_alloc(kPageBytes, capacity))) {
-    SLIP_CHECK(capacity != 0);
-    SLIP_CHECK(capacity % kPageBytes == 0);
-    SLIP_CHECK(data_ != nullptr);
-  }
+  explicit AlignedBuffer(size_t capacity);
 
   char* data() { return data_.get(); }
   const char* data() const { return data_.get(); }
-  size_t capacity() const { return capacity_; }
-  absl::string_view view() const { return {data_.get(), capacity_}; }
+  size_t capacity() const { return data_.get_deleter().capacity; }
+  absl::string_view view() const { return {data(), capacity()}; }
 
  private:
   struct Free {
-    void operator()(char* data) const { std::free(data); }
+    void operator()(char* data) const;
+
+    size_t capacity = 0;
   };
 
-  size_t capacity_;
   std::unique_ptr<char, Free> data_;
 };
 

@@ -19,13 +19,13 @@ namespace {
 // What a step of a checkpoint or a merge reads or writes.
 constexpr size_t kBytesPerStep = 256 << 10;
 // Buckets that a step of the eviction sweeps in each shard, and shards.
-constexpr size_t kBucketsPerSweep = 64;
+constexpr size_t kBucketsPerSweep = 16;
 constexpr int kShardsPerSweep = 32;
 // Beyond the budget by this part of it and so many bytes, writers help before they go on.
 constexpr uint64_t kHardDivisor = 20;
 constexpr uint64_t kHardBytes = 16 << 10;
 // What an entry takes in memory, about.
-constexpr uint64_t kBytesPerEntry = 70;
+constexpr uint64_t kBytesPerEntry = 71;
 // Checkpoints between two tries to merge on a full disk.
 constexpr uint64_t kCheckpointsPerMergeTry = 4;
 // A clean end is worth a checkpoint if this part of checkpoint_bytes would be read again.

@@ -1,11 +1,17 @@
-// IdTable: items of one size in memory, one per key_id of a shard, in an order that serves points
-// and ranges alike. What an item says beyond its id is the owner's concern (keydir_shard.h).
+// IdTable: items of one size in memory, one per key_id of a shard, found by id and visited in the
+// order of ids. What an item says beyond its id is the owner's concern (keydir_shard.h).
 //
 // Linear hashing whose hash is the key_id itself, its bits after the shard byte read backwards: at
 // level k there are 2^k buckets plus one for each bucket that is split already, and a bucket holds
 // exactly the ids with one prefix of k or k+1 bits. So a look-up is one bucket, a visit of a range
 // touches only the buckets of the range, and growth splits one bucket at a time: no long rehash.
-// Within a bucket items are sorted. (Litwin, "Linear hashing", VLDB 1980.)
+// (Litwin, "Linear hashing", VLDB 1980.)
+//
+// A bucket is a list of blocks of four items, in no order, from one pool for the table
+// (block_pool.h). Beside the number of each block stand its items' *marks*, the 8 bits of the id
+// after the bucket's prefix: a look-up reads the list and then, nearly always, one item; an
+// insertion writes behind the last one and moves none; a visit sorts the items of one bucket at a
+// time, of those only that its range can have. (Marks as the tags of SwissTable and F14.)
 #ifndef SLIPSTREAM_STORAGE_ID_TABLE_H_
 #define SLIPSTREAM_STORAGE_ID_TABLE_H_
 
@@ -15,17 +21,20 @@
 
 #include "absl/functional/function_ref.h"
 #include "base/key_id.h"
+#include "storage/block_pool.h"
+#include "storage/chunk_arena.h"
 
 namespace slipstream::storage {
 
 // An item starts with its key_id without the shard byte, which all ids of a table share.
 inline constexpr size_t kIdSuffixBytes = base::kKeyIdBytes - 1;
 
-// Not thread-safe. Pointers to items are valid until the next Insert or Erase.
+// Not thread-safe. Pointers to items are valid until the next Insert, Erase or Sweep.
 class IdTable {
  public:
-  // Each item has `item_bytes` bytes, at least kIdSuffixBytes, and no alignment.
-  explicit IdTable(size_t item_bytes);
+  // Each item has `item_bytes` bytes, at least kIdSuffixBytes and at most a quarter of kChunkBytes,
+  // and no alignment. `arena` must outlive the table.
+  IdTable(ChunkArena* arena, size_t item_bytes);
   ~IdTable();
   IdTable(const IdTable&) = delete;
   IdTable& operator=(const IdTable&) = delete;
@@ -51,40 +60,62 @@ class IdTable {
 
   // Calls `remove` for each item of `bucket_count` buckets, and removes those for which it returns
   // true; returns how many. `hand` says where to start and is left where the next call should go
-  // on, past the last bucket at the first: so all get their turn. A bucket holds some 24 items at
-  // most on average.
+  // on, past the last bucket at the first: so all get their turn. A bucket holds some 100 items on
+  // average at most, twice that before it is split.
   size_t Sweep(size_t bucket_count, size_t& hand, absl::FunctionRef<bool(char*)> remove);
 
   uint64_t item_count() const { return item_count_; }
   size_t bucket_count() const { return buckets_.size(); }
   // Memory beyond the object itself, the allocator's overhead included.
-  uint64_t bytes() const { return array_bytes_ + buckets_.capacity() * sizeof(Bucket); }
+  uint64_t bytes() const;
 
  private:
-  // A sorted array without a free place: one more item moves it into the allocator's next size.
-  struct Bucket {
-    char* items = nullptr;
-    size_t count = 0;
+  static constexpr size_t kItemsPerBlock = 4;
+
+  struct Block {
+    uint32_t number;  // In the pool.
+    uint8_t marks[kItemsPerBlock];
   };
 
-  size_t BucketIndex(const base::KeyId& key_id) const;
-  const char* ItemAt(const Bucket& bucket, size_t index) const {
-    return bucket.items + index * item_bytes_;
-  }
-  size_t LowerBound(const Bucket& bucket, const base::KeyId& key_id) const;
-  size_t BinarySearch(const Bucket& bucket, const char* suffix) const;
-  bool HoldsAt(const Bucket& bucket, size_t index, const base::KeyId& key_id) const;
-  void Resize(Bucket& bucket, size_t count);
+  // Item i is the (i mod 4)-th of blocks[i / 4]: only the last block has free places, and none is
+  // empty.
+  struct Bucket {
+    Block* blocks = nullptr;
+    uint32_t item_count = 0;
+  };
+
+  // An item on its way to be visited.
+  struct Candidate {
+    uint64_t head = 0;  // The first 8 bytes of its id's suffix, as a number.
+    const char* item = nullptr;
+  };
+
+  static size_t BlockCountOf(size_t item_count);
+  size_t BucketIndex(const void* suffix) const;
+  int PrefixBits(const Bucket& bucket) const;
+  char* ItemAt(const Bucket& bucket, size_t index) const;
+  size_t IndexOf(const Bucket& bucket, const void* suffix) const;
+  void ResizeBlocks(Bucket& bucket, size_t block_count);
+  char* Append(Bucket& bucket, const void* suffix);
+  void MoveItem(const Bucket& bucket, size_t from, size_t to);
+  void Truncate(Bucket& bucket, size_t item_count);
+  void RemoveBlock(uint32_t number);
   void SplitOne();
-  bool VisitBucket(const Bucket& bucket, const base::KeyRange& range,
-                   absl::FunctionRef<bool(const char*)> visit) const;
+  size_t Partition(const Bucket& bucket, uint64_t bit);
+  void MoveTail(Bucket& lower, size_t first, Bucket& upper);
+  void SetMarks(const Bucket& bucket);
+  static void Sort(const std::vector<Candidate>& candidates, int prefix_bits,
+                   std::vector<Candidate>& sorted);
+  void Collect(const Bucket& bucket, const base::KeyRange& range,
+               std::vector<Candidate>& candidates) const;
 
   const size_t item_bytes_;
   std::vector<Bucket> buckets_;  // 2^level_ + split_ of them.
   int level_ = 0;
   size_t split_ = 0;  // Buckets below this, of the first 2^level_, are split to level_ + 1.
   uint64_t item_count_ = 0;
-  uint64_t array_bytes_ = 0;  // Of the buckets' arrays.
+  BlockPool pool_;
+  uint64_t block_list_bytes_ = 0;  // Of the buckets' lists of blocks.
 };
 
 }  // namespace slipstream::storage

@@ -8,6 +8,7 @@
 #include "base/key_id.h"
 #include "base/random.h"
 #include "gtest/gtest.h"
+#include "storage/chunk_arena.h"
 
 namespace slipstream::storage {
 namespace {
@@ -41,7 +42,8 @@ Model Contents(const IdTable& table, const base::KeyRange& range) {
 
 void RunHistory(uint64_t seed, int free_bits) {
   base::Random rng(seed);
-  IdTable table(kItemBytes);
+  ChunkArena arena;
+  IdTable table(&arena, kItemBytes);
   Model model;
   for (int step = 0; step < 20'000; ++step) {
     const base::KeyId id = WithShardByte(RandomId(rng, free_bits));
@@ -73,7 +75,8 @@ TEST(IdTableTest, AgreesWithAMapWhereIdsAreCrowded) {
 }
 
 TEST(IdTableTest, TellsIdsThatDifferInTheLastByteOnly) {
-  IdTable table(kItemBytes);
+  ChunkArena arena;
+  IdTable table(&arena, kItemBytes);
   base::KeyId id = WithShardByte({});
   for (int last = 255; last >= 0; --last) {
     id.bytes[19] = static_cast<uint8_t>(last);
@@ -90,7 +93,8 @@ TEST(IdTableTest, TellsIdsThatDifferInTheLastByteOnly) {
 TEST(IdTableTest, SweepsChangesInPlaceAndClearsAgreeWithAMap) {
   for (const int free_bits : {3, 12, 152}) {
     base::Random rng(static_cast<uint64_t>(free_bits));
-    IdTable table(kItemBytes);
+    ChunkArena arena;
+    IdTable table(&arena, kItemBytes);
     Model model;
     size_t hand = 0;
     for (int step = 0; step < 400; ++step) {
@@ -132,13 +136,14 @@ TEST(IdTableTest, SweepsChangesInPlaceAndClearsAgreeWithAMap) {
       table.Clear();
       model.clear();
       ASSERT_EQ(table.item_count(), 0u);
-      ASSERT_LE(table.bytes(), IdTable(kItemBytes).bytes());
+      ASSERT_LE(table.bytes(), IdTable(&arena, kItemBytes).bytes());
     }
   }
 }
 
 TEST(IdTableTest, ASweepOfMoreBucketsThanThereAreGoesAroundOnce) {
-  IdTable table(kItemBytes);
+  ChunkArena arena;
+  IdTable table(&arena, kItemBytes);
   base::Random rng(1);
   for (int i = 0; i < 500; ++i) table.Insert(RandomId(rng, 152));
   size_t hand = 3;
@@ -156,7 +161,8 @@ TEST(IdTableTest, ASweepOfMoreBucketsThanThereAreGoesAroundOnce) {
 }
 
 TEST(IdTableTest, VisitMutableStopsWhenToldTo) {
-  IdTable table(kItemBytes);
+  ChunkArena arena;
+  IdTable table(&arena, kItemBytes);
   base::Random rng(1);
   for (int i = 0; i < 500; ++i) table.Insert(RandomId(rng, 152));
   int visited_count = 0;
@@ -167,13 +173,14 @@ TEST(IdTableTest, VisitMutableStopsWhenToldTo) {
 
 TEST(IdTableTest, ErasedItemsGiveTheirMemoryBack) {
   base::Random rng(1);
-  IdTable table(66);
+  ChunkArena arena;
+  IdTable table(&arena, 66);
   std::vector<base::KeyId> ids;
   for (int i = 0; i < 10'000; ++i) ids.push_back(RandomId(rng, 152));
   for (const base::KeyId& id : ids) table.Insert(id);
   EXPECT_GT(table.bytes(), 66u * ids.size());
   for (const base::KeyId& id : ids) table.Erase(id);
-  // What is left are the buckets: 16 bytes for some 24 items, and an eighth to spare.
+  // What is left are the buckets, 16 bytes for some 128 items, and an eighth to spare.
   EXPECT_LT(table.bytes(), ids.size());
   EXPECT_EQ(table.item_count(), 0u);
 }

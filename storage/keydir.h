@@ -6,13 +6,16 @@
 #define SLIPSTREAM_STORAGE_KEYDIR_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "base/key_id.h"
+#include "storage/chunk_arena.h"
 #include "storage/keydir_shard.h"
 
 namespace slipstream::storage {
@@ -46,6 +49,8 @@ class KeyDir {
  public:
   // What a stripe's lock guards for one shard.
   struct Shard {
+    explicit Shard(ChunkArena* arena) : table(arena) {}
+
     KeyDirShard table;
     uint64_t last_sequence = 0;  // Of the dots that this node's actor gave for the shard.
     // Whether the table has every key of the shard. If not, the runs may have more.
@@ -77,7 +82,7 @@ class KeyDir {
     const StripeMask mask_;
   };
 
-  KeyDir() = default;
+  KeyDir() : stripes_(ArrayOf<Stripe>(&arena_, std::make_index_sequence<kStripeCount>())) {}
   KeyDir(const KeyDir&) = delete;
   KeyDir& operator=(const KeyDir&) = delete;
 
@@ -94,11 +99,22 @@ class KeyDir {
   KeyDirStats stats();
 
  private:
+  // Returns an array whose elements are made with `arena`.
+  template <typename Element, size_t... kIndexes>
+  static std::array<Element, sizeof...(kIndexes)> ArrayOf(ChunkArena* arena,
+                                                          std::index_sequence<kIndexes...>) {
+    return {((void)kIndexes, Element(arena))...};
+  }
+
   struct alignas(64) Stripe {
+    explicit Stripe(ChunkArena* arena)
+        : shards(ArrayOf<Shard>(arena, std::make_index_sequence<kShardsPerStripe>())) {}
+
     absl::Mutex mutex;
     std::array<Shard, kShardsPerStripe> shards ABSL_GUARDED_BY(mutex);
   };
 
+  ChunkArena arena_;  // Of all shards.
   std::array<Stripe, kStripeCount> stripes_;
 };
 

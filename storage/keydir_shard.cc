@@ -84,11 +84,12 @@ struct KeyDirShard::PackedExpiry {
   PackedInt<8> expires_at_ms;
 };
 
-KeyDirShard::KeyDirShard() : entries_(sizeof(PackedEntry)), expiries_(sizeof(PackedExpiry)) {
+KeyDirShard::KeyDirShard(ChunkArena* arena)
+    : entries_(arena, sizeof(PackedEntry)), expiries_(arena, sizeof(PackedExpiry)) {
   static_assert(sizeof(PackedEntry) == 66);
   static_assert(alignof(PackedEntry) == 1 && alignof(PackedExpiry) == 1);
   static_assert(sizeof(PackedExpiry) == 27);
-  static_assert(std::is_trivially_copyable_v<PackedEntry>, "arrays of it are moved by realloc");
+  static_assert(std::is_trivially_copyable_v<PackedEntry>, "its bytes are moved");
   static_assert(std::is_trivially_copyable_v<PackedExpiry>);
   static_assert(PackedEntry::FitsCeilings());
 }

@@ -1,6 +1,6 @@
 // KeyDirShard: the entries of one shard that are in memory, packed by hand.
 //
-// An entry takes 66 bytes in an IdTable, about 68 with all overhead. What few entries have, an
+// An entry takes 66 bytes in an IdTable, about 70 with all overhead. What few entries have, an
 // expiry, stands in a table beside it. How ids find their place is id_table.h's.
 //
 // An entry is *dirty* until a checkpoint has written it to a run of the Sorted Log, *flushing*
@@ -18,6 +18,7 @@
 #include "absl/types/optional.h"
 #include "base/key_id.h"
 #include "base/version.h"
+#include "storage/chunk_arena.h"
 #include "storage/entry.h"
 #include "storage/id_table.h"
 
@@ -60,7 +61,8 @@ inline constexpr size_t kActorsPerShardMax = 65'536;
 // Not thread-safe; KeyDir guards it.
 class KeyDirShard {
  public:
-  KeyDirShard();
+  // `arena` must outlive the shard.
+  explicit KeyDirShard(ChunkArena* arena);
   KeyDirShard(const KeyDirShard&) = delete;
   KeyDirShard& operator=(const KeyDirShard&) = delete;
 
@@ -108,7 +110,7 @@ class KeyDirShard {
   void EndFlush(bool durable);
 
   // Removes clean entries that were not touched since the last sweep from the next `bucket_count`
-  // buckets of some 24 entries; returns how many. Damaged ones stay. CLOCK (Corbato, 1969).
+  // buckets of some 128 entries; returns how many. Damaged ones stay. CLOCK (Corbato, 1969).
   size_t Evict(size_t bucket_count);
 
   uint64_t entry_count() const { return entries_.item_count(); }

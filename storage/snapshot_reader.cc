@@ -1,7 +1,6 @@
 #include "storage/snapshot_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "base/error_reason.h"
 #include "base/key_id.h"
 #include "base/status_macros.h"
+#include "storage/chunk_arena.h"
 #include "storage/compression.h"
 #include "storage/identity.h"
 #include "storage/keydir.h"
@@ -51,8 +51,11 @@ absl::Status Judge(const absl::Status& status) {
 // The newest entries of the shards from `first_shard` on, as many as fit.
 class Slice {
  public:
-  Slice(int first_shard, uint64_t bytes_max)
-      : first_shard_(first_shard), bytes_max_(bytes_max), shards_(std::make_unique<Shards>()) {}
+  Slice(int first_shard, uint64_t bytes_max) : first_shard_(first_shard), bytes_max_(bytes_max) {
+    for (int i = 0; i < base::kShardCount; ++i) {
+      shards_.push_back(std::make_unique<KeyDirShard>(&arena_));
+    }
+  }
 
   absl::Status Take(const RecordView& record, const Location& location) {
     const base::KeyId key_id = base::KeyIdOf(record.key);
@@ -98,8 +101,6 @@ class Slice {
   int end_shard() const { return end_shard_; }
 
  private:
-  using Shards = std::array<KeyDirShard, base::kShardCount>;
-
   void GiveUpLastShard() {
     KeyDirShard& last = at(--end_shard_);
     const uint64_t bytes_before = last.bytes();
@@ -107,13 +108,14 @@ class Slice {
     bytes_ -= bytes_before - last.bytes();
   }
 
-  KeyDirShard& at(int index) const { return (*shards_)[static_cast<size_t>(index)]; }
+  KeyDirShard& at(int index) const { return *shards_[static_cast<size_t>(index)]; }
 
   const int first_shard_;
   const uint64_t bytes_max_;
   int end_shard_ = base::kShardCount;
   uint64_t bytes_ = 0;  // Beyond empty tables.
-  const std::unique_ptr<Shards> shards_;
+  ChunkArena arena_;
+  std::vector<std::unique_ptr<KeyDirShard>> shards_;
 };
 
 // What the directory holds besides the segments' content.

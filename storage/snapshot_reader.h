@@ -42,7 +42,7 @@ struct SnapshotContent {
 };
 
 struct SnapshotReadOptions {
-  // For entries, about 68 bytes each; the greatest shard of 256 is held whole in any case.
+  // For entries, about 70 bytes each; the greatest shard of 256 is held whole in any case.
   uint64_t entry_bytes_max = 256 << 20;
 };
 

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "storage/heap_bytes.h"
 
 namespace slipstream::storage {
 
@@ -34,15 +35,6 @@ constexpr uint64_t kSmallQueueDivisor = 10;
 constexpr uint64_t kBytesPerSlot = 256;
 constexpr uint64_t kSlotBytes = 2 * sizeof(uint64_t);
 
-constexpr size_t kPageBytes = 4096;
-constexpr size_t kMappedBytesMin = 128 << 10;
-
-// Returns what malloc takes for `bytes` (glibc): 8 more, in steps of 16, large ones in pages.
-uint64_t AllocatedBytes(size_t bytes) {
-  const size_t step = bytes >= kMappedBytesMin ? kPageBytes : 16;
-  return (bytes + 8 + step - 1) / step * step;
-}
-
 // A location as one number; 0 is no location, as segments count from 1.
 uint64_t NumberOf(const Location& location) {
   return uint64_t{location.segment_number} << 32 | location.offset;
@@ -59,14 +51,14 @@ void ValueCache::Queue::Push(Item* item) {
   item->queue_next = nullptr;
   (newest == nullptr ? oldest : newest->queue_next) = item;
   newest = item;
-  bytes += AllocatedBytes(sizeof(Item) + item->key_bytes + item->value_bytes);
+  bytes += HeapBytes(sizeof(Item) + item->key_bytes + item->value_bytes);
 }
 
 ValueCache::Item* ValueCache::Queue::Pop() {
   Item* const item = oldest;
   oldest = item->queue_next;
   if (oldest == nullptr) newest = nullptr;
-  bytes -= AllocatedBytes(sizeof(Item) + item->key_bytes + item->value_bytes);
+  bytes -= HeapBytes(sizeof(Item) + item->key_bytes + item->value_bytes);
   return item;
 }
 
@@ -113,7 +105,7 @@ void ValueCache::InsertIfRoom(const Place& place, absl::string_view key, absl::s
 }
 
 void ValueCache::Insert(const Place& place, absl::string_view key, absl::string_view value) {
-  const uint64_t item_bytes = AllocatedBytes(sizeof(Item) + key.size() + value.size());
+  const uint64_t item_bytes = HeapBytes(sizeof(Item) + key.size() + value.size());
   if (item_bytes > part_bytes_max_ / kItemsPerPartMin) return;
   const uint64_t number = NumberOf(place.location);
   // Filled before the lock is taken.
