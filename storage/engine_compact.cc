@@ -62,8 +62,9 @@ bool Engine::Impl::MustSearch() {
 }
 
 bool Engine::Impl::Note(const RecordView& record, const Location& from) {
-  if (!search_.has_value())
-    search_.emplace(kSearchBytesPerStepByte * options_.compaction_step_bytes);
+  if (!search_.has_value()) {
+    search_.emplace(fs_, kSearchBytesPerStepByte * options_.compaction_step_bytes);
+  }
   if (search_->full()) return false;
   const base::KeyId key_id = base::KeyIdOf(record.key);
   KeyDir::Exclusive locked(&keydir_, StripeOf(key_id.shard()));

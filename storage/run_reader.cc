@@ -185,7 +185,7 @@ bool SortedRun::MayContain(const base::KeyId& key_id) const {
 }
 
 absl::StatusOr<absl::optional<RunEntry>> SortedRun::Find(const base::KeyId& key_id) const {
-  RunPageBuffer buffer(1);
+  RunPageBuffer buffer(/*page_count=*/1, RunPageBuffer::Missing::kOne);
   return Find(key_id, buffer);
 }
 
@@ -206,17 +206,52 @@ absl::StatusOr<absl::optional<RunEntry>> SortedRun::Find(const base::KeyId& key_
 
 absl::StatusOr<absl::string_view> SortedRun::Buffered(uint64_t page_index,
                                                       RunPageBuffer& buffer) const {
-  if (page_index < buffer.pages_.first || page_index >= buffer.pages_.end) {
-    if (!buffer.bytes_) buffer.bytes_.emplace(buffer.pages_per_read_ * kPageBytes);
-    const RunPageRange pages{
-        .first = page_index,
-        .end = std::min(page_index + buffer.pages_per_read_, header_.page_count)};
-    buffer.pages_ = {};
+  auto found = std::lower_bound(buffer.pages_.begin(), buffer.pages_.end(), page_index);
+  if (found == buffer.pages_.end() || *found != page_index) {
+    const uint64_t wanted_count =
+        buffer.missing_ == RunPageBuffer::Missing::kAll ? buffer.page_count_ : 1;
+    const RunPageRange pages{.first = page_index,
+                             .end = std::min(page_index + wanted_count, header_.page_count)};
+    buffer.pages_.clear();
+    if (!buffer.bytes_) buffer.bytes_.emplace(buffer.page_count_ * kPageBytes);
     SLIP_RETURN_IF_ERROR(ReadPages(pages, buffer.bytes_->data()));
-    buffer.pages_ = pages;
-    buffer.read_bytes_ += (pages.end - pages.first) * kPageBytes;
+    for (uint64_t page = pages.first; page < pages.end; ++page) buffer.pages_.push_back(page);
+    buffer.read_bytes_ += buffer.pages_.size() * kPageBytes;
+    found = buffer.pages_.begin();
   }
-  return buffer.bytes_->view().substr((page_index - buffer.pages_.first) * kPageBytes, kPageBytes);
+  const auto place = static_cast<size_t>(found - buffer.pages_.begin());
+  return buffer.bytes_->view().substr(place * kPageBytes, kPageBytes);
+}
+
+absl::Status SortedRun::ReadAhead(FileSystem* fs, absl::Span<const base::KeyId> key_ids,
+                                  RunPageBuffer& buffer) const {
+  std::vector<uint64_t>& pages = buffer.pages_;
+  pages.clear();
+  for (const base::KeyId& key_id : key_ids) {
+    const RunPageRange candidates = PagesOfKey(key_id);
+    for (uint64_t page = candidates.first; page < candidates.end; ++page) {
+      const bool is_new = pages.empty() || pages.back() < page;
+      if (pages.size() == buffer.page_count_) break;
+      if (is_new && PageMayContain(page, key_id)) pages.push_back(page);
+    }
+  }
+  if (!buffer.bytes_) buffer.bytes_.emplace(buffer.page_count_ * kPageBytes);
+  std::vector<FileRead> reads;
+  for (const uint64_t page : pages) {
+    reads.push_back({.file = file_.get(),
+                     .offset = (1 + page) * kPageBytes,
+                     .count = kPageBytes,
+                     .destination = buffer.bytes_->data() + reads.size() * kPageBytes,
+                     .status = {}});
+  }
+  fs->ReadMany(absl::MakeSpan(reads));
+  for (const FileRead& read : reads) {
+    if (read.status.ok()) continue;
+    pages.clear();
+    return read.status;
+  }
+  buffer.read_bytes_ += pages.size() * kPageBytes;
+  return absl::OkStatus();
 }
 
 absl::Status SortedRun::ReadPages(const RunPageRange& pages, char* destination) const {

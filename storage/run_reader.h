@@ -11,11 +11,13 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
 #include "base/key_id.h"
 #include "storage/aligned_buffer.h"
 #include "storage/file_system.h"
@@ -40,8 +42,10 @@ struct RunPageRange {
 // need no read. Not thread-safe.
 class RunPageBuffer {
  public:
-  // Reads take so many pages, at least one, as far as the run has them.
-  explicit RunPageBuffer(uint64_t pages_per_read) : pages_per_read_(pages_per_read) {}
+  // Has room for `page_count` pages, at least one. A look-up whose page is not there reads so many
+  // from that page on, as far as the run has them, or (kOne) that page alone.
+  enum class Missing { kAll, kOne };
+  RunPageBuffer(size_t page_count, Missing missing) : page_count_(page_count), missing_(missing) {}
 
   // Of all reads so far.
   uint64_t read_bytes() const { return read_bytes_; }
@@ -49,8 +53,9 @@ class RunPageBuffer {
  private:
   friend class SortedRun;
 
-  const uint64_t pages_per_read_;
-  RunPageRange pages_;
+  const size_t page_count_;
+  const Missing missing_;
+  std::vector<uint64_t> pages_;  // Ascending; bytes_ has them in this order.
   absl::optional<AlignedBuffer> bytes_;
   uint64_t read_bytes_ = 0;
 };
@@ -75,6 +80,11 @@ class SortedRun {
   // The same, by way of `buffer`, which is used for this run alone.
   absl::StatusOr<absl::optional<RunEntry>> Find(const base::KeyId& key_id,
                                                 RunPageBuffer& buffer) const;
+
+  // Reads the pages to `buffer` that look-ups of `key_ids`, which ascend, would read, all at once
+  // and as many as it has room for. Checks nothing. UNAVAILABLE if the device fails.
+  absl::Status ReadAhead(FileSystem* fs, absl::Span<const base::KeyId> key_ids,
+                         RunPageBuffer& buffer) const;
 
   // Returns the pages that can hold entries of `range`; empty if none can.
   RunPageRange PagesOf(const base::KeyRange& range) const;
@@ -112,7 +122,7 @@ class SortedRun {
   // Returns the pages that can hold `key_id`: one, unless 8 bytes of it are those of a fence.
   RunPageRange PagesOfKey(const base::KeyId& key_id) const;
   bool PageMayContain(uint64_t page_index, const base::KeyId& key_id) const;
-  // Returns the bytes of a page that is in `buffer`, or is read there with those after it.
+  // Returns the bytes of a page that is in `buffer`, or is read there.
   absl::StatusOr<absl::string_view> Buffered(uint64_t page_index, RunPageBuffer& buffer) const;
 
   const std::string path_;

@@ -14,11 +14,14 @@ namespace {
 constexpr size_t kWantedMin = 16;
 // Pages that one read takes where at least two of them are wanted, on average.
 constexpr uint64_t kPagesPerRead = 16;
+// Else, pages that are read at once, wherever they are.
+constexpr size_t kPagesAhead = 32;
 
 }  // namespace
 
-RunSearch::RunSearch(size_t bytes_max)
-    : wanted_max_(std::max(
+RunSearch::RunSearch(FileSystem* fs, size_t bytes_max)
+    : fs_(fs),
+      wanted_max_(std::max(
           kWantedMin, bytes_max / (sizeof(Wanted) + sizeof(LocatedEntry) + sizeof(uint32_t)))) {}
 
 void RunSearch::Want(const base::KeyId& key_id, const Location& location) {
@@ -39,12 +42,26 @@ void RunSearch::Start(std::shared_ptr<const RunSet> runs) {
 }
 
 void RunSearch::StartRun() {
-  next_ = kept_ = 0;
+  next_ = kept_ = ahead_end_ = 0;
   pages_.reset();
   if (run_index_ == runs_->runs().size()) return;
   const uint64_t page_count = runs_->runs()[run_index_]->page_count();
-  const bool dense = open_.size() * kPagesPerRead >= 2 * page_count;
-  pages_.emplace(dense ? std::min(page_count, kPagesPerRead) : 1);
+  is_dense_ = open_.size() * kPagesPerRead >= 2 * page_count;
+  if (is_dense_) {
+    pages_.emplace(kPagesPerRead, RunPageBuffer::Missing::kAll);
+  } else {
+    pages_.emplace(kPagesAhead, RunPageBuffer::Missing::kOne);
+  }
+}
+
+// Reads what the next records need of `run`, as many as there is room for.
+absl::Status RunSearch::ReadAhead(const SortedRun& run) {
+  const size_t end = std::min(open_.size(), next_ + kPagesAhead);
+  std::vector<base::KeyId> key_ids;
+  for (size_t i = next_; i < end; ++i) key_ids.push_back(wanted_[open_[i]].key_id);
+  SLIP_RETURN_IF_ERROR(run.ReadAhead(fs_, key_ids, *pages_));
+  ahead_end_ = end;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> RunSearch::Step(uint64_t read_bytes_max) {
@@ -55,6 +72,7 @@ absl::StatusOr<bool> RunSearch::Step(uint64_t read_bytes_max) {
     const uint64_t read_bytes_before = pages_->read_bytes();
     while (next_ < open_.size()) {
       if (read_bytes + pages_->read_bytes() - read_bytes_before >= read_bytes_max) return true;
+      if (!is_dense_ && next_ == ahead_end_) SLIP_RETURN_IF_ERROR(ReadAhead(run));
       const uint32_t index = open_[next_];
       SLIP_ASSIGN_OR_RETURN(const bool has_key, FindIn(run, wanted_[index]));
       ++next_;

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "base/key_id.h"
+#include "storage/file_system.h"
 #include "storage/keydir_shard.h"
 #include "storage/run_reader.h"
 #include "storage/run_set.h"
@@ -24,8 +25,9 @@ namespace slipstream::storage {
 // First Want for each record, then Start, then Step until it returns false. Not thread-safe.
 class RunSearch {
  public:
-  // Takes `bytes_max` of memory at most, about, but for at least 16 records.
-  explicit RunSearch(size_t bytes_max);
+  // Takes `bytes_max` of memory at most, about, but for at least 16 records. `fs`, which has the
+  // runs, must outlive the search.
+  RunSearch(FileSystem* fs, size_t bytes_max);
 
   // Asks for the record of `key_id` at `location`, which is behind those of all calls before. Not
   // when full(), not after Start.
@@ -35,9 +37,9 @@ class RunSearch {
   void Start(std::shared_ptr<const RunSet> runs);
   bool started() const { return runs_ != nullptr; }
 
-  // Goes on until it has read `read_bytes_max`, or one read more; returns whether there is more to
-  // do. DATA_LOSS, with path and page, if a page fails its checks; UNAVAILABLE if the device does:
-  // the next call tries again.
+  // Goes on until it has read `read_bytes_max`, or some 128 KiB more; returns whether there is more
+  // to do. DATA_LOSS, with path and page, if a page fails its checks; UNAVAILABLE if the device
+  // does: the next call tries again.
   absl::StatusOr<bool> Step(uint64_t read_bytes_max);
 
   // What the search found of a record.
@@ -62,8 +64,10 @@ class RunSearch {
   };
 
   void StartRun();
+  absl::Status ReadAhead(const SortedRun& run);
   absl::StatusOr<bool> FindIn(const SortedRun& run, Wanted& wanted);
 
+  FileSystem* const fs_;
   const size_t wanted_max_;
   std::vector<Wanted> wanted_;       // By location.
   std::vector<LocatedEntry> found_;  // Of those that are current.
@@ -72,7 +76,9 @@ class RunSearch {
   std::vector<uint32_t> open_;  // Indexes of wanted_, by key_id: no newer run had the key.
   size_t next_ = 0;             // In open_.
   size_t kept_ = 0;             // The first of open_, before next_, are open for older runs.
-  absl::optional<RunPageBuffer> pages_;
+  bool is_dense_ = false;       // Most pages of the run are wanted.
+  size_t ahead_end_ = 0;        // In open_: those before are read ahead. If not dense.
+  absl::optional<RunPageBuffer> pages_;  // Of the run.
 };
 
 }  // namespace slipstream::storage
