@@ -27,7 +27,7 @@ class LeafSource {
 class LeafReader {
  public:
   // The most leaves copied out of one visit.
-  static constexpr size_t kChunkLeavesMax = 256;
+  static constexpr size_t kChunkLeavesMax = 1024;
 
   explicit LeafReader(const LeafSource* source) : source_(source) {}
 

@@ -52,7 +52,8 @@ TEST(LeafReaderTest, ReadsEveryLeafOnceAroundTheBoundsOfAChunk) {
 
 TEST(LeafReaderTest, GoesOnAfterAKeyIdThatEndsInOnes) {
   SortedSource source(0);
-  for (uint32_t i = 0; i < 600; ++i) {
+  // A chunk ends with one, as its size is a multiple of 256.
+  for (uint32_t i = 0; i < 2 * LeafReader::kChunkLeavesMax + 100; ++i) {
     base::KeyId key_id;
     key_id.bytes[18] = static_cast<uint8_t>(i >> 8);
     key_id.bytes[19] = static_cast<uint8_t>(i);
@@ -65,13 +66,13 @@ TEST(LeafReaderTest, GoesOnAfterAKeyIdThatEndsInOnes) {
 }
 
 TEST(LeafReaderTest, ReadsOnlyTheRange) {
-  const SortedSource source(1000);
+  const SortedSource source(3000);
   LeafReader reader(&source);
   const base::KeyRange range{.first = source.leaves()[100].key_id,
-                             .last = source.leaves()[700].key_id};
+                             .last = source.leaves()[2700].key_id};
   std::vector<Leaf> read;
   reader.ForEach(range, [&read](const Leaf& leaf) { read.push_back(leaf); });
-  EXPECT_EQ(read, std::vector<Leaf>(source.leaves().begin() + 100, source.leaves().begin() + 701));
+  EXPECT_EQ(read, std::vector<Leaf>(source.leaves().begin() + 100, source.leaves().begin() + 2701));
 }
 
 TEST(CountLeavesTest, CountsAroundTheBoundsOfAVisit) {

@@ -39,15 +39,25 @@ Tree::~Tree() = default;
 void Tree::MarkDirty(const base::KeyId& key_id) { shards_[key_id.shard()]->MarkDirty(key_id); }
 
 bool Tree::Settle(size_t bucket_count_max) {
-  size_t left = std::max<size_t>(1, bucket_count_max);
-  const size_t first = next_shard_.load(std::memory_order_relaxed);
-  for (size_t i = 0; i < shards_.size() && left != 0; ++i) {
-    const size_t index = (first + i) % shards_.size();
-    left -= shards_[index]->Settle(left);
-    next_shard_.store(index, std::memory_order_relaxed);
+  bucket_count_max = std::max<size_t>(1, bucket_count_max);
+  // Threads that settle at the same time take different shards; the last ones wait for each other.
+  if (SettleShards(&TreeShard::SettleUnlessBusy, bucket_count_max) == 0) {
+    SettleShards(&TreeShard::Settle, bucket_count_max);
   }
   return std::any_of(shards_.begin(), shards_.end(),
                      [](const std::unique_ptr<TreeShard>& shard) { return shard->has_dirty(); });
+}
+
+// Settles buckets of the shards in turn; returns how many, `bucket_count_max` if there were more.
+size_t Tree::SettleShards(size_t (TreeShard::*settle)(size_t), size_t bucket_count_max) {
+  size_t left = bucket_count_max;
+  const size_t first = next_shard_.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < shards_.size() && left != 0; ++i) {
+    const size_t index = (first + i) % shards_.size();
+    left -= (*shards_[index].*settle)(left);
+    next_shard_.store(index, std::memory_order_relaxed);
+  }
+  return bucket_count_max - left;
 }
 
 Tree::Verified Tree::Verify(const VerifyPlace& place, size_t bucket_count) {

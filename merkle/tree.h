@@ -40,7 +40,7 @@ class Tree {
   void MarkDirty(const base::KeyId& key_id);
 
   // Re-hashes at most `bucket_count_max` dirty buckets (at least one if any is dirty). Returns
-  // whether dirty ones are left.
+  // whether dirty ones are left. Several threads may share the work.
   bool Settle(size_t bucket_count_max);
 
   // Where a verification goes on.
@@ -91,6 +91,7 @@ class Tree {
  private:
   // Marks made so far in all shards. If two calls return the same, nothing changed between them.
   uint64_t MarkCount() const;
+  size_t SettleShards(size_t (TreeShard::*settle)(size_t), size_t bucket_count_max);
   // Returns the subtree of the `count` shards from `first` on: a power of two, aligned.
   Subtree FoldShards(size_t first, size_t count);
   // Returns all subtrees of at most 8 bits. Node 1 is the root; 2i and 2i + 1 are the halves of i.

@@ -57,6 +57,17 @@ TreeShard::TreeShard(const LeafSource* source, uint8_t index) : source_(source),
 
 size_t TreeShard::Settle(size_t bucket_count_max) {
   absl::MutexLock lock(&mutex_);
+  return SettleLocked(bucket_count_max);
+}
+
+size_t TreeShard::SettleUnlessBusy(size_t bucket_count_max) {
+  if (!mutex_.TryLock()) return 0;
+  const size_t count = SettleLocked(bucket_count_max);
+  mutex_.Unlock();
+  return count;
+}
+
+size_t TreeShard::SettleLocked(size_t bucket_count_max) {
   if (!dirty_.any()) return 0;
   AdaptDepth();
   return SettleBuckets(0, (uint32_t{1} << depth_) - 1, bucket_count_max);

@@ -41,6 +41,8 @@ class TreeShard {
 
   // Re-hashes at most `bucket_count_max` dirty buckets and what depends on them. Returns how many.
   size_t Settle(size_t bucket_count_max) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same, but leaves the shard to whoever is at it, if anybody is.
+  size_t SettleUnlessBusy(size_t bucket_count_max) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Settles what lies under `prefix`, which is of this shard, then returns its digest.
   Subtree SubtreeAt(const base::KeyPrefix& prefix) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -67,6 +69,7 @@ class TreeShard {
   uint64_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
 
  private:
+  size_t SettleLocked(size_t bucket_count_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Chooses the depth anew if the entries may have outgrown it or become few.
   void AdaptDepth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -261,6 +262,25 @@ TEST(TreeTest, DirtyNeighborsAreReadTogether) {
   EXPECT_EQ(tree.Root(), source.RootByDefinition());
   EXPECT_EQ(visit_count, 10u);
   EXPECT_LE(source.TakeVisitedCount(), 10 * 2 * TreeShard::kLeavesPerBucketMax);
+}
+
+TEST(TreeTest, ThreadsThatSettleDoNotWaitForEachOther) {
+  HookedSource source;
+  Tree tree(&source);
+  for (const uint8_t shard : {0, 1, 2}) {
+    const base::KeyId key_id{.bytes = {shard}};
+    source.Put(key_id, 1);
+    tree.MarkDirty(key_id);
+  }
+  // While the first is in one shard, another settles the others.
+  bool acted = false;
+  source.set_after_visit([&] {
+    if (std::exchange(acted, true)) return;
+    std::thread([&tree] { EXPECT_FALSE(tree.Settle(2)); }).join();
+  });
+  tree.Settle(1);
+  EXPECT_TRUE(acted);
+  EXPECT_EQ(tree.Root(), source.RootByDefinition());
 }
 
 TEST(TreeTest, SettleDoesNoMoreThanItIsToldAndEndsClean) {

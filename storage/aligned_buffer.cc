@@ -10,8 +10,9 @@
 namespace slipstream::storage {
 namespace {
 
-// From here on a map of its own costs little beside what the bytes are used for.
-constexpr size_t kMappedBytesMin = 64 << 10;
+// From here on a map of its own costs little beside what the bytes are used for. Buffers for reads
+// of a few pages, which come and go with every visit, are less.
+constexpr size_t kMappedBytesMin = 128 << 10;
 
 char* AllocatePages(size_t capacity) {
   SLIP_CHECK(capacity != 0);

@@ -19,7 +19,7 @@ namespace {
 
 // Entries that one look at the runs collects: their pages are read with no lock held, and merged
 // with what is in memory under it.
-constexpr size_t kVisitChunkEntriesMax = 256;
+constexpr size_t kVisitChunkEntriesMax = 1024;
 
 base::KeyRange Intersect(const base::KeyRange& a, const base::KeyRange& b) {
   return {.first = std::max(a.first, b.first), .last = std::min(a.last, b.last)};

@@ -210,6 +210,21 @@ TEST_F(EngineColdTest, VisitsBothLayersInOrder) {
   EXPECT_EQ(count, 1);
 }
 
+TEST_F(EngineColdTest, AVisitLooksAtTheRunsAsOftenAsItTakes) {
+  // More than two looks have room for.
+  constexpr int kCount = 2500;
+  for (int i = 0; i < kCount; ++i) Put(KeyOf(i), "cold");
+  Settle();
+  for (int i = 0; i < kCount; i += 3) Put(KeyOf(i), "hot");
+  const std::vector<Entry> entries = AllEntries(*engine_);
+  ASSERT_EQ(entries.size(), static_cast<size_t>(kCount));
+  for (size_t i = 1; i < entries.size(); ++i) {
+    ASSERT_LT(entries[i - 1].key_id, entries[i].key_id);
+  }
+  EXPECT_OK(engine_->Flush(Engine::FlushMode::kSync));
+  EXPECT_OK(CheckEntriesAgainstLog(*engine_, fs_.get()));
+}
+
 TEST_F(EngineColdTest, StartReadsTheTailOfTheLogOnly) {
   PutAll("value");
   const uint64_t written_count = engine_->appended_lsn();

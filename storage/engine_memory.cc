@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "storage/engine_impl.h"
 #include "storage/memory_budget.h"
+#include "storage/run_writer.h"
 
 namespace slipstream::storage {
 namespace {
@@ -92,9 +93,12 @@ absl::Status Engine::Impl::JudgeDerived(const absl::Status& status) {
 // Works out what the KeyDir may take of the one limit.
 void Engine::Impl::UpdateHotBudget() {
   if (options_.memory_limit_bytes == 0) return;
+  // What a checkpoint takes when it starts stays free until then.
+  const uint64_t checkpoint_bytes =
+      std::max<uint64_t>(checkpointer_->memory_bytes(), kRunWriterBytesMin);
   const uint64_t others = sizeof(KeyDir) + options_.value_cache_bytes +
                           2 * options_.unflushed_bytes_max +
-                          sorted_log_.view().runs->memory_bytes() + checkpointer_->memory_bytes() +
+                          sorted_log_.view().runs->memory_bytes() + checkpoint_bytes +
                           (observer_ == nullptr ? 0 : observer_->memory_bytes());
   hot_budget_.store(HotBudgetBytes(options_.memory_limit_bytes, others), std::memory_order_relaxed);
 }

@@ -39,7 +39,9 @@ struct RunSummary {
 };
 
 // Bytes of data pages, of fences or of the filter that one write takes at most.
-inline constexpr size_t kRunBytesPerWrite = 64 << 10;
+inline constexpr size_t kRunBytesPerWrite = 128 << 10;
+// Memory that a writer takes from its first entry on: data pages, fences and filter.
+inline constexpr size_t kRunWriterBytesMin = 3 * kRunBytesPerWrite;
 // A sync follows this many written bytes, so that none of them takes long.
 inline constexpr size_t kRunBytesPerSync = 8 << 20;
 

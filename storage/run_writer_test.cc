@@ -87,8 +87,8 @@ TEST_F(RunWriterTest, EntryCountAtTheBoundAndBeyond) {
 }
 
 TEST_F(RunWriterTest, FinishesInSteps) {
-  // Two chunks of the filter: its first one has the blocks of 1024 pages.
-  const RunContent content = DrawRunContent(rng_, 1025 * kRunEntriesPerPage);
+  // Two chunks of the filter: its first one has the blocks of 2048 pages.
+  const RunContent content = DrawRunContent(rng_, 2049 * kRunEntriesPerPage);
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<RunWriter> writer, Create());
   for (const auto& [key_id, entry] : content) ASSERT_OK(writer->Add(entry));
   for (int step = 0; step < 2; ++step) {
