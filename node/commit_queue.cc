@@ -50,6 +50,43 @@ void CommitQueue::RunWhenDurable(storage::Lsn lsn, Answer answer) {
   answer(failure);
 }
 
+absl::Status CommitQueue::AwaitDurable(storage::Lsn lsn) {
+  // As RunWhenDurable.
+  absl::Status failure;
+  if (lsn == storage::kNeverDurable) failure = engine_->status();
+  if (options_.sync != storage::SyncPolicy::kAlways || lsn <= engine_->durable_lsn()) {
+    return failure;
+  }
+  std::shared_ptr<Crowd> crowd;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!failure_.ok()) failure = failure_;
+    if (!failure.ok() || lsn <= engine_->durable_lsn()) return failure;
+    if (crowd_ == nullptr) crowd_ = std::make_shared<Crowd>();
+    crowd = crowd_;
+    crowd->lsn = std::max(crowd->lsn, lsn);
+    wanted_lsn_ = std::max(wanted_lsn_, lsn);
+    // The flush under way has it: not to wait for the next one.
+    if (lsn <= taken_lsn_) CloseCrowd();
+  }
+  crowd->is_over.wait(0, std::memory_order_acquire);
+  return crowd->outcome;
+}
+
+// Makes the crowd, if there is one, wait for what it has come for so far; who comes later makes a
+// new one.
+void CommitQueue::CloseCrowd() {
+  if (crowd_ == nullptr) return;
+  const storage::Lsn lsn = crowd_->lsn;
+  waiting_.push_back(
+      {.lsn = lsn, .answer = [crowd = std::move(crowd_)](const absl::Status& outcome) {
+         crowd->outcome = outcome;
+         crowd->is_over.store(1, std::memory_order_release);
+         crowd->is_over.notify_all();
+       }});
+  crowd_ = nullptr;
+}
+
 void CommitQueue::NoteAppended(size_t bytes) {
   if (options_.sync == storage::SyncPolicy::kAlways) return;  // Whoever wrote or shows them waits.
   const size_t before = appended_bytes_.fetch_add(bytes, std::memory_order_relaxed);
@@ -80,6 +117,7 @@ void CommitQueue::RunAlways() {
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &CommitQueue::IsFlushWanted));
+      CloseCrowd();
       if (stopping_ && waiting_.empty()) return;
       taken_lsn_ = engine_->appended_lsn();
       ++under_way_count_;

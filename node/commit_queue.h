@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -51,6 +53,10 @@ class CommitQueue {
   // thread of the queue, where it must be short. Never under a lock. Not after Stop has returned.
   void RunWhenDurable(storage::Lsn lsn, Answer answer) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The same for a thread that has nothing else to do: returns what `answer` would be given. All
+  // who wait for one flush are woken with one system call, where each answer would take one.
+  absl::Status AwaitDurable(storage::Lsn lsn) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Counts what was appended: see write_bytes_target.
   void NoteAppended(size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -63,6 +69,15 @@ class CommitQueue {
     storage::Lsn lsn = 0;
     Answer answer;
   };
+
+  // Threads that wait for the same flush.
+  struct Crowd {
+    storage::Lsn lsn = 0;  // The greatest that one of them waits for.
+    absl::Status outcome;  // Set before is_over.
+    std::atomic<uint32_t> is_over = 0;
+  };
+
+  void CloseCrowd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // What a flushing thread does: one loop a policy.
   void RunAlways() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -98,6 +113,7 @@ class CommitQueue {
   absl::Mutex mutex_;
   Answer on_failure_ ABSL_GUARDED_BY(mutex_);
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // For a flush.
+  std::shared_ptr<Crowd> crowd_ ABSL_GUARDED_BY(mutex_);  // Of the next flush; null: nobody yet.
   storage::Lsn wanted_lsn_ ABSL_GUARDED_BY(mutex_) = 0;   // The greatest that was waited for.
   storage::Lsn taken_lsn_ ABSL_GUARDED_BY(mutex_) = 0;    // Up to it, some thread flushes or has.
   size_t under_way_count_ ABSL_GUARDED_BY(mutex_) = 0;    // Flushes.

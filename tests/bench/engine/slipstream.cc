@@ -10,7 +10,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/digest.h"
@@ -82,7 +81,7 @@ class Slipstream final : public EngineUnderTest,
       bytes += mutation.key.size() + mutation.value.size();
     }
     commits_->NoteAppended(bytes);
-    return waits_ ? WaitForDisk(written.lsn) : absl::OkStatus();
+    return waits_ ? commits_->AwaitDurable(written.lsn) : absl::OkStatus();
   }
 
   absl::Status Settle() override {
@@ -155,18 +154,6 @@ class Slipstream final : public EngineUnderTest,
   uint64_t memory_bytes() const override { return keeps_tree_ ? tree_.memory_bytes() : 0; }
 
  private:
-  // Group commit: the queue's thread syncs for all who wait.
-  absl::Status WaitForDisk(storage::Lsn lsn) {
-    absl::Notification is_done;
-    absl::Status outcome;
-    commits_->RunWhenDurable(lsn, [&is_done, &outcome](const absl::Status& status) {
-      outcome = status;
-      is_done.Notify();
-    });
-    is_done.WaitForNotification();
-    return outcome;
-  }
-
   void SettleTree() {
     if (!keeps_tree_) return;
     std::vector<std::thread> threads;
