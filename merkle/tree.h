@@ -40,7 +40,8 @@ class Tree {
   void MarkDirty(const base::KeyId& key_id);
 
   // Re-hashes at most `bucket_count_max` dirty buckets (at least one if any is dirty). Returns
-  // whether dirty ones are left. Several threads may share the work.
+  // whether dirty ones are left. Several threads may share the work: then a shard that one of them
+  // is at is left to it, and false does not mean that the others are done.
   bool Settle(size_t bucket_count_max);
 
   // Where a verification goes on.

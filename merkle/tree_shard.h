@@ -41,7 +41,7 @@ class TreeShard {
 
   // Re-hashes at most `bucket_count_max` dirty buckets and what depends on them. Returns how many.
   size_t Settle(size_t bucket_count_max) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same, but leaves the shard to whoever is at it, if anybody is.
+  // The same, but does nothing while another call holds the shard.
   size_t SettleUnlessBusy(size_t bucket_count_max) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Settles what lies under `prefix`, which is of this shard, then returns its digest.

@@ -62,29 +62,35 @@ absl::Status CommitQueue::AwaitDurable(storage::Lsn lsn) {
     absl::MutexLock lock(&mutex_);
     if (!failure_.ok()) failure = failure_;
     if (!failure.ok() || lsn <= engine_->durable_lsn()) return failure;
-    if (crowd_ == nullptr) crowd_ = std::make_shared<Crowd>();
-    crowd = crowd_;
-    crowd->lsn = std::max(crowd->lsn, lsn);
-    wanted_lsn_ = std::max(wanted_lsn_, lsn);
-    // The flush under way has it: not to wait for the next one.
-    if (lsn <= taken_lsn_) CloseCrowd();
+    if (lsn <= taken_lsn_) {
+      // The flush under way has it; the crowd waits for the next one.
+      crowd = std::make_shared<Crowd>();
+      crowd->lsn = lsn;
+      Close(crowd);
+    } else {
+      if (crowd_ == nullptr) crowd_ = std::make_shared<Crowd>();
+      crowd = crowd_;
+      crowd->lsn = std::max(crowd->lsn, lsn);
+      wanted_lsn_ = std::max(wanted_lsn_, lsn);
+    }
   }
-  crowd->is_over.wait(0, std::memory_order_acquire);
-  return crowd->outcome;
+  crowd->is_over.wait(0);
+  return lsn <= crowd->durable_lsn ? absl::OkStatus() : crowd->failure;
 }
 
-// Makes the crowd, if there is one, wait for what it has come for so far; who comes later makes a
-// new one.
-void CommitQueue::CloseCrowd() {
-  if (crowd_ == nullptr) return;
-  const storage::Lsn lsn = crowd_->lsn;
+void CommitQueue::Close(std::shared_ptr<Crowd> crowd) {
+  const storage::Lsn lsn = crowd->lsn;
   waiting_.push_back(
-      {.lsn = lsn, .answer = [crowd = std::move(crowd_)](const absl::Status& outcome) {
-         crowd->outcome = outcome;
-         crowd->is_over.store(1, std::memory_order_release);
+      {.lsn = lsn, .answer = [this, crowd = std::move(crowd)](const absl::Status& outcome) {
+         crowd->durable_lsn = engine_->durable_lsn();
+         crowd->failure = outcome;
+         crowd->is_over.store(1);
          crowd->is_over.notify_all();
        }});
-  crowd_ = nullptr;
+}
+
+void CommitQueue::CloseCrowd() {
+  if (crowd_ != nullptr) Close(std::exchange(crowd_, nullptr));
 }
 
 void CommitQueue::NoteAppended(size_t bytes) {
@@ -166,6 +172,8 @@ void CommitQueue::Deliver(storage::Lsn durable) {
   std::vector<Waiting> ready;
   {
     absl::MutexLock lock(&mutex_);
+    // Nothing is worth waiting for any more.
+    if (!failure_.ok()) CloseCrowd();
     const auto first_ready = std::partition(waiting_.begin(), waiting_.end(),
                                             [this, durable](const Waiting& waiting)
                                                 ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

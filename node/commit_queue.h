@@ -54,7 +54,8 @@ class CommitQueue {
   void RunWhenDurable(storage::Lsn lsn, Answer answer) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The same for a thread that has nothing else to do: returns what `answer` would be given. All
-  // who wait for one flush are woken with one system call, where each answer would take one.
+  // who wait for one flush are woken with one system call, where each answer would take one. Not
+  // once Stop has begun.
   absl::Status AwaitDurable(storage::Lsn lsn) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Counts what was appended: see write_bytes_target.
@@ -73,10 +74,15 @@ class CommitQueue {
   // Threads that wait for the same flush.
   struct Crowd {
     storage::Lsn lsn = 0;  // The greatest that one of them waits for.
-    absl::Status outcome;  // Set before is_over.
+    // Set before is_over: what is durable, and what those get whose record is not.
+    storage::Lsn durable_lsn = 0;
+    absl::Status failure;
     std::atomic<uint32_t> is_over = 0;
   };
 
+  // Puts `crowd`, which nobody joins any more, among those who wait for a flush.
+  void Close(std::shared_ptr<Crowd> crowd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The same for the crowd of the next flush, if there is one.
   void CloseCrowd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // What a flushing thread does: one loop a policy.
@@ -86,7 +92,7 @@ class CommitQueue {
   void RunAnswers() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Sends off the answers that wait for no more than `durable`, all if the engine has failed: here
-  // if they are few and nothing waits to be flushed, else on the answering thread.
+  // if they are few and no other waits to be flushed, else on the answering thread.
   void Deliver(storage::Lsn durable) ABSL_LOCKS_EXCLUDED(mutex_);
   void Run(std::vector<Waiting> ready) ABSL_LOCKS_EXCLUDED(mutex_);
   void Fail(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);

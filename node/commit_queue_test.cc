@@ -204,24 +204,56 @@ TEST_F(CommitQueueTest, NoAnswerIsLostBetweenFlushes) {
   EXPECT_EQ(engine_->durable_lsn(), engine_->appended_lsn());
 }
 
-TEST_F(CommitQueueTest, AThreadWaitsForTheFlushUnderWayIfThatHasItsRecord) {
-  // Whether the thread comes before the flush ends is up to the system: often enough, it does.
+TEST_F(CommitQueueTest, AThreadWaitsForTheFlushThatHasItsRecordAndNoOther) {
+  // Whether the threads come before the flush ends is up to the system: often enough, they do.
   for (int turn = 0; turn < 50; ++turn) {
     OpenInUse({});
+    const uint64_t syncs_before = engine_->stats().sync_count;
     HeldWrites held(&disk_);
-    const storage::Lsn lsn = Put("key");
+    const storage::Lsn early = Put("key");
     absl::Notification answered;
     queue_->RunWhenDurable(Put("key"), [&answered](const absl::Status&) { answered.Notify(); });
     held.AwaitStart(0);
-    absl::Notification started;
-    std::thread waiter([this, lsn, &started] {
-      started.Notify();
-      EXPECT_OK(queue_->AwaitDurable(lsn));
-    });
-    started.WaitForNotification();
-    std::this_thread::yield();
+    // One record behind the two that are under way is no reason for a second flush yet.
+    const storage::Lsn late = Put("key");
+    std::array<absl::Notification, 2> started;
+    std::array<std::thread, 2> threads;
+    for (const size_t i : {0, 1}) {
+      threads[i] = std::thread([this, &started, i, lsn = i == 0 ? late : early] {
+        started[i].Notify();
+        EXPECT_OK(queue_->AwaitDurable(lsn));
+        EXPECT_GE(engine_->durable_lsn(), lsn);
+      });
+      started[i].WaitForNotification();
+      std::this_thread::yield();
+    }
     held.Release(0);
+    threads[1].join();
+    answered.WaitForNotification();
+    held.Release(1);
+    threads[0].join();
+    EXPECT_LE(engine_->stats().sync_count, syncs_before + 2);
+    queue_.reset();
+    engine_.reset();
+  }
+}
+
+TEST_F(CommitQueueTest, StopMakesDurableWhatAThreadWaitsFor) {
+  for (int turn = 0; turn < 50; ++turn) {
+    OpenInUse({});
+    HeldWrites held(&disk_);
+    absl::Notification answered;
+    queue_->RunWhenDurable(Put("key"), [&answered](const absl::Status&) { answered.Notify(); });
+    held.AwaitStart(0);
+    const storage::Lsn lsn = Put("key");
+    std::thread waiter([this, lsn] { EXPECT_OK(queue_->AwaitDurable(lsn)); });
+    // The second flush starts once the thread waits.
+    held.AwaitStart(1);
+    std::thread stopper([this] { queue_->Stop(); });
+    held.Release(0);
+    held.Release(1);
     waiter.join();
+    stopper.join();
     answered.WaitForNotification();
     queue_.reset();
     engine_.reset();

@@ -29,10 +29,12 @@ absl::StatusOr<std::vector<storage::Entry>> ReadEntries(ReplicaStore& store,
   last.bytes.fill(0xff);
   std::vector<storage::Entry> entries;
   SLIP_RETURN_IF_ERROR(store.engine().VisitEntries(
-      {.first = first, .last = last}, [&entries, count_max](const storage::Entry& entry) {
+      {.first = first, .last = last},
+      [&entries, count_max](const storage::Entry& entry) {
         entries.push_back(entry);
         return entries.size() < count_max;
-      }));
+      },
+      /*expected_count=*/count_max));
   return entries;
 }
 

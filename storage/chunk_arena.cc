@@ -1,6 +1,9 @@
 #include "storage/chunk_arena.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "base/check.h"
 
@@ -9,12 +12,19 @@ namespace {
 
 // What is asked of the system at once: address space only, until a chunk is used.
 constexpr size_t kRegionBytes = 2 << 20;
-// Free chunks that keep their pages, as the next to grow needs one soon: 1 MiB.
+constexpr size_t kChunksPerRegion = kRegionBytes / kChunkBytes;
+// Free chunks that keep their pages, as the next to grow needs one soon: at most 1 MiB, less where
+// there is little in all.
 constexpr size_t kWarmMax = 128;
+constexpr size_t kWarmMaxPerRegion = kChunksPerRegion / 64;
 
 }  // namespace
 
+ChunkArena::ChunkArena()
+    : gives_back_(kChunkBytes % static_cast<size_t>(::sysconf(_SC_PAGESIZE)) == 0) {}
+
 ChunkArena::~ChunkArena() {
+  SLIP_CHECK(warm_.size() + cold_.size() == regions_.size() * kChunksPerRegion);
   for (char* const region : regions_) SLIP_CHECK(::munmap(region, kRegionBytes) == 0);
 }
 
@@ -28,14 +38,22 @@ char* ChunkArena::Allocate() {
 }
 
 void ChunkArena::Free(char* chunk) {
-  absl::MutexLock lock(&mutex_);
-  if (warm_.size() < kWarmMax) {
-    warm_.push_back(chunk);
-    return;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!gives_back_ || warm_.size() < WarmMax()) {
+      warm_.push_back(chunk);
+      return;
+    }
   }
-  // Locked memory (mlockall) cannot go back, and is used again all the same.
+  // Nobody else has it yet, so that nobody waits for the system. Locked memory (mlockall) cannot go
+  // back, and is used again all the same.
   (void)::madvise(chunk, kChunkBytes, MADV_DONTNEED);
+  absl::MutexLock lock(&mutex_);
   cold_.push_back(chunk);
+}
+
+size_t ChunkArena::WarmMax() const {
+  return std::min(kWarmMax, kWarmMaxPerRegion * regions_.size());
 }
 
 void ChunkArena::MapRegion() {

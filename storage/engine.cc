@@ -277,8 +277,9 @@ absl::StatusOr<Record> Engine::GetRecord(const base::KeyId& key_id, Lsn* lsn) {
 }
 
 absl::Status Engine::VisitEntries(const base::KeyRange& range,
-                                  absl::FunctionRef<bool(const Entry&)> visit) {
-  return impl_->VisitEntries(range, visit);
+                                  absl::FunctionRef<bool(const Entry&)> visit,
+                                  size_t expected_count) {
+  return impl_->VisitEntries(range, visit, expected_count);
 }
 
 absl::StatusOr<Lsn> Engine::Flush(FlushMode mode) {

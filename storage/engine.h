@@ -130,11 +130,14 @@ class Engine {
 
   // Calls `visit` for each entry in `range` in key_id order, tombstones and expired ones too, until
   // it returns false. Under the shard's lock: `visit` must be short and must not call the engine.
-  // Sees one moment of each shard that is in memory, and of each 256 entries of one that is not
-  // whole there; costs what the range holds. UNAVAILABLE (ENGINE_FAILED) if a run cannot be read:
-  // then some entries were not visited, and status() says so from before this returns.
+  // Sees one moment of each shard that is in memory. Of one that is not whole there, so many
+  // entries are read and seen at a time as `visit` is expected to take, kVisitLookEntriesMax at
+  // most. Costs what the range holds. UNAVAILABLE (ENGINE_FAILED) if a run cannot be read: then
+  // some entries were not visited, and status() says so from before this returns.
+  static constexpr size_t kVisitLookEntriesMax = 1024;
   absl::Status VisitEntries(const base::KeyRange& range,
-                            absl::FunctionRef<bool(const Entry&)> visit);
+                            absl::FunctionRef<bool(const Entry&)> visit,
+                            size_t expected_count = kVisitLookEntriesMax);
 
   // Writes out what was appended and, with kSync, makes it durable; returns the new durable_lsn().
   // As many callers as options.frames_in_flight_max write at the same time, further ones wait;

@@ -17,10 +17,6 @@
 namespace slipstream::storage {
 namespace {
 
-// Entries that one look at the runs collects: their pages are read with no lock held, and merged
-// with what is in memory under it.
-constexpr size_t kVisitChunkEntriesMax = 1024;
-
 base::KeyRange Intersect(const base::KeyRange& a, const base::KeyRange& b) {
   return {.first = std::max(a.first, b.first), .last = std::min(a.last, b.last)};
 }
@@ -77,31 +73,37 @@ bool Engine::Impl::IsKnown(absl::Span<const base::KeyId> key_ids, const Known& k
 }
 
 absl::Status Engine::Impl::VisitEntries(const base::KeyRange& range,
-                                        absl::FunctionRef<bool(const Entry&)> visit) {
+                                        absl::FunctionRef<bool(const Entry&)> visit,
+                                        size_t expected_count) {
+  const size_t look_count = std::clamp<size_t>(expected_count, 1, kVisitLookEntriesMax);
   const auto visit_undamaged = [visit](const LocatedEntry& located) {
     return located.damaged || visit(located.entry);
   };
   absl::optional<base::KeyId> first = range.first;
   while (first.has_value() && *first <= range.last) {
     const base::KeyRange rest{.first = *first, .last = range.last};
-    SLIP_ASSIGN_OR_RETURN(const Visited visited, VisitSome(rest, visit_undamaged));
+    SLIP_ASSIGN_OR_RETURN(const Visited visited, VisitSome(rest, look_count, visit_undamaged));
     if (visited.stopped) return absl::OkStatus();
     first = visited.next;
   }
   return absl::OkStatus();
 }
 
-// Visits the beginning of `range`: a shard that is in memory, or what one look at the runs finds.
+// Visits the beginning of `range`: a shard that is in memory, or what one look at the runs finds,
+// of which it collects `look_count` entries: their pages are read with no lock held, and merged
+// with what is in memory under it.
 absl::StatusOr<Visited> Engine::Impl::VisitSome(
-    const base::KeyRange& range, absl::FunctionRef<bool(const LocatedEntry&)> visit) {
+    const base::KeyRange& range, size_t look_count,
+    absl::FunctionRef<bool(const LocatedEntry&)> visit) {
   Visited visited{.next = range.first};
   if (VisitIfComplete(range, visit, visited)) return visited;
   const SortedLog::View view = sorted_log_.view();
   std::vector<LocatedEntry> cold;
-  const absl::StatusOr<bool> all = view.runs->VisitRange(range, [&cold](const RunEntry& entry) {
-    cold.push_back(entry.located);
-    return cold.size() < kVisitChunkEntriesMax;
-  });
+  const absl::StatusOr<bool> all =
+      view.runs->VisitRange(range, [&cold, look_count](const RunEntry& entry) {
+        cold.push_back(entry.located);
+        return cold.size() < look_count;
+      });
   if (!all.ok()) return StopOver(all.status());
   const base::KeyRange chunk{.first = range.first,
                              .last = *all ? range.last : cold.back().entry.key_id};

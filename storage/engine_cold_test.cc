@@ -210,6 +210,20 @@ TEST_F(EngineColdTest, VisitsBothLayersInOrder) {
   EXPECT_EQ(count, 1);
 }
 
+TEST_F(EngineColdTest, AVisitOfFewReadsNoMoreThanThese) {
+  for (int i = 0; i < 2500; ++i) Put(KeyOf(i), "cold");
+  Settle();
+  const uint64_t run_count = engine_->stats().run_count;
+  const uint64_t reads_before = fs_->call_count(MemoryFileSystem::Operation::kRead);
+  int left = 10;
+  ASSERT_OK(engine_->VisitEntries(
+      base::RangeOf(base::KeyPrefix{}), [&left](const Entry&) { return --left > 0; },
+      /*expected_count=*/10));
+  EXPECT_EQ(left, 0);
+  // The first 16 pages of each run.
+  EXPECT_LE(fs_->call_count(MemoryFileSystem::Operation::kRead) - reads_before, run_count);
+}
+
 TEST_F(EngineColdTest, AVisitLooksAtTheRunsAsOftenAsItTakes) {
   // More than two looks have room for.
   constexpr int kCount = 2500;

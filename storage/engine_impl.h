@@ -72,7 +72,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   base::Hlc Snapshot();
   absl::StatusOr<Record> GetRecord(const base::KeyId& key_id, Lsn* lsn);
   absl::Status VisitEntries(const base::KeyRange& range,
-                            absl::FunctionRef<bool(const Entry&)> visit);
+                            absl::FunctionRef<bool(const Entry&)> visit, size_t expected_count);
   absl::StatusOr<bool> Maintain() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
   absl::StatusOr<ScrubProgress> Scrub() { return scrubber_->Step(); }
   absl::StatusOr<SnapshotSource> PinSnapshot() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
@@ -128,7 +128,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::StatusOr<Known> MakeKnown(absl::Span<const base::KeyId> key_ids);
   bool IsKnown(absl::Span<const base::KeyId> key_ids, const Known& known,
                KeyDir::Exclusive& locked) const;
-  absl::StatusOr<Visited> VisitSome(const base::KeyRange& range,
+  absl::StatusOr<Visited> VisitSome(const base::KeyRange& range, size_t look_count,
                                     absl::FunctionRef<bool(const LocatedEntry&)> visit);
   bool VisitIfComplete(const base::KeyRange& range,
                        absl::FunctionRef<bool(const LocatedEntry&)> visit, Visited& visited);

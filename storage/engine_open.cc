@@ -450,8 +450,8 @@ absl::Status Engine::Impl::NotifyAll() {
       keydir_.Visit(range,
                     [&](const LocatedEntry& located) { return notify(located.entry.key_id); });
     } else {
-      SLIP_RETURN_IF_ERROR(
-          VisitEntries(range, [&](const Entry& entry) { return notify(entry.key_id); }));
+      SLIP_RETURN_IF_ERROR(VisitEntries(
+          range, [&](const Entry& entry) { return notify(entry.key_id); }, kVisitLookEntriesMax));
     }
   }
   return absl::OkStatus();

@@ -25,7 +25,7 @@ absl::StatusOr<absl::optional<base::KeyId>> Engine::Impl::VisitFrom(
     const base::KeyId& first, absl::FunctionRef<void(const LocatedEntry&)> visit) {
   const base::KeyRange rest{.first = first, .last = base::RangeOf(base::KeyPrefix{}).last};
   SLIP_ASSIGN_OR_RETURN(const Visited visited,
-                        VisitSome(rest, [visit](const LocatedEntry& located) {
+                        VisitSome(rest, kVisitLookEntriesMax, [visit](const LocatedEntry& located) {
                           visit(located);
                           return true;
                         }));

@@ -9,7 +9,7 @@
 namespace slipstream::storage {
 
 // Returns what malloc takes for `bytes` (glibc), 0 for none: 8 more, in steps of 16, at least 32;
-// large ones in pages.
+// large ones in pages. (Where node::HeapTrimmer raises the bound for those, up to a page too many.)
 inline uint64_t HeapBytes(size_t bytes) {
   constexpr size_t kPageBytes = 4096;
   constexpr size_t kMappedBytesMin = 128 << 10;

@@ -139,12 +139,12 @@ void IdTable::Erase(const base::KeyId& key_id) {
   --item_count_;
 }
 
-// Gives `bucket`, whose item count is still that of the list it has, a list of `block_count`
-// blocks; it keeps the first of those it had.
-void IdTable::ResizeBlocks(Bucket& bucket, size_t block_count) {
+// Gives `bucket`, whose list has room for `old_count` blocks, one for `block_count`; it keeps the
+// first of those it had.
+void IdTable::ResizeBlocks(Bucket& bucket, size_t old_count, size_t block_count) {
   const size_t bytes = block_count * sizeof(Block);
   block_list_bytes_ += HeapBytes(bytes);
-  block_list_bytes_ -= HeapBytes(BlockCountOf(bucket.item_count) * sizeof(Block));
+  block_list_bytes_ -= HeapBytes(old_count * sizeof(Block));
   if (bytes == 0) {
     std::free(bucket.blocks);
     bucket.blocks = nullptr;
@@ -158,7 +158,7 @@ void IdTable::ResizeBlocks(Bucket& bucket, size_t block_count) {
 char* IdTable::Append(Bucket& bucket, const void* suffix) {
   const size_t index = bucket.item_count;
   if (index % kItemsPerBlock == 0) {
-    ResizeBlocks(bucket, index / kItemsPerBlock + 1);
+    ResizeBlocks(bucket, index / kItemsPerBlock, index / kItemsPerBlock + 1);
     bucket.blocks[index / kItemsPerBlock] = {.number = pool_.Add(), .marks = {}};
   }
   ++bucket.item_count;
@@ -179,15 +179,15 @@ void IdTable::MoveItem(const Bucket& bucket, size_t from, size_t to) {
 
 // Removes the items of `bucket` from `item_count` on, and the blocks that they leave empty.
 void IdTable::Truncate(Bucket& bucket, size_t item_count) {
+  const size_t block_count = BlockCountOf(bucket.item_count);
   const size_t kept_count = BlockCountOf(item_count);
   // From the last one: RemoveBlock finds the bucket of another block by the first item in it, which
   // in those that are to go after this one is still an id of this bucket.
-  for (size_t i = BlockCountOf(bucket.item_count); i > kept_count; --i) {
-    const uint32_t number = bucket.blocks[i - 1].number;
-    ResizeBlocks(bucket, i - 1);
+  for (size_t i = block_count; i > kept_count; --i) {
     bucket.item_count = static_cast<uint32_t>((i - 1) * kItemsPerBlock);
-    RemoveBlock(number);
+    RemoveBlock(bucket.blocks[i - 1].number);
   }
+  if (kept_count != block_count) ResizeBlocks(bucket, block_count, kept_count);
   bucket.item_count = static_cast<uint32_t>(item_count);
 }
 
@@ -242,10 +242,11 @@ size_t IdTable::Partition(const Bucket& bucket, uint64_t bit) {
 // Moves the items of `lower` from `first` on to `upper`, which is empty: whole blocks as they are,
 // and those in a block with some that stay behind them.
 void IdTable::MoveTail(Bucket& lower, size_t first, Bucket& upper) {
+  const size_t old_count = BlockCountOf(lower.item_count);
   const size_t kept_count = BlockCountOf(first);
-  const size_t block_count = BlockCountOf(lower.item_count) - kept_count;
+  const size_t block_count = old_count - kept_count;
   const size_t shared_end = std::min<size_t>(lower.item_count, kept_count * kItemsPerBlock);
-  ResizeBlocks(upper, block_count);
+  ResizeBlocks(upper, 0, block_count);
   std::copy_n(lower.blocks + kept_count, block_count, upper.blocks);
   upper.item_count = static_cast<uint32_t>(lower.item_count - shared_end);
   for (size_t i = first; i < shared_end; ++i) {
@@ -253,7 +254,7 @@ void IdTable::MoveTail(Bucket& lower, size_t first, Bucket& upper) {
     char* const copy = Append(upper, item);
     std::memcpy(copy, item, item_bytes_);
   }
-  ResizeBlocks(lower, kept_count);
+  ResizeBlocks(lower, old_count, kept_count);
   lower.item_count = static_cast<uint32_t>(first);
 }
 

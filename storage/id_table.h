@@ -60,7 +60,7 @@ class IdTable {
 
   // Calls `remove` for each item of `bucket_count` buckets, and removes those for which it returns
   // true; returns how many. `hand` says where to start and is left where the next call should go
-  // on, past the last bucket at the first: so all get their turn. A bucket holds some 100 items on
+  // on, past the last bucket at the first: so all get their turn. A bucket holds 128 items on
   // average at most, twice that before it is split.
   size_t Sweep(size_t bucket_count, size_t& hand, absl::FunctionRef<bool(char*)> remove);
 
@@ -95,7 +95,7 @@ class IdTable {
   int PrefixBits(const Bucket& bucket) const;
   char* ItemAt(const Bucket& bucket, size_t index) const;
   size_t IndexOf(const Bucket& bucket, const void* suffix) const;
-  void ResizeBlocks(Bucket& bucket, size_t block_count);
+  void ResizeBlocks(Bucket& bucket, size_t old_count, size_t block_count);
   char* Append(Bucket& bucket, const void* suffix);
   void MoveItem(const Bucket& bucket, size_t from, size_t to);
   void Truncate(Bucket& bucket, size_t item_count);

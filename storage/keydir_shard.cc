@@ -234,18 +234,19 @@ void KeyDirShard::BeginFlush(std::vector<DirtyEntry>& entries) {
 void KeyDirShard::EndFlush(bool durable) {
   if (!is_flushing_) return;
   is_flushing_ = false;
-  const base::KeyRange all = base::RangeOf(base::KeyPrefix{});
-  entries_.VisitMutable(all, [this, durable](char* item) {
+  // A sweep that removes nothing, as no order is needed.
+  size_t hand = 0;
+  entries_.Sweep(entries_.bucket_count(), hand, [this, durable](char* item) {
     PackedEntry& packed = *reinterpret_cast<PackedEntry*>(item);
     if (packed.has(kOverFlushing) && durable) packed.set(kShadowCounted);
     packed.clear(kOverFlushing);
-    if (!packed.has(kFlushing)) return true;
+    if (!packed.has(kFlushing)) return false;
     packed.clear(kFlushing);
     if (!durable) {
       packed.set(kDirty);
       ++dirty_count_;
     }
-    return true;
+    return false;
   });
 }
 

@@ -8,7 +8,7 @@ namespace {
 constexpr uint64_t kHotDivisor = 16;
 
 // With many keys: docs/benchmarks.md, docs/sorted_log.md ("fence and block"), docs/merkle.md.
-constexpr BytesPerKey kTypical{.keydir = 68, .runs = 1.6, .tree = 2.4};
+constexpr BytesPerKey kTypical{.keydir = 70, .runs = 1.6, .tree = 2.4};
 
 double PerKey(uint64_t bytes, uint64_t key_count, double typical) {
   if (key_count < kMeasuredKeysMin) return typical;

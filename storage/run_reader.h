@@ -82,7 +82,8 @@ class SortedRun {
                                                 RunPageBuffer& buffer) const;
 
   // Reads the pages to `buffer` that look-ups of `key_ids`, which ascend, would read, all at once
-  // and as many as it has room for. Checks nothing. UNAVAILABLE if the device fails.
+  // and as many as it has room for; of pages whose fences are equal it may leave some out. Checks
+  // nothing. UNAVAILABLE if the device fails.
   absl::Status ReadAhead(FileSystem* fs, absl::Span<const base::KeyId> key_ids,
                          RunPageBuffer& buffer) const;
 

@@ -76,7 +76,7 @@ class RunSearch {
   std::vector<uint32_t> open_;  // Indexes of wanted_, by key_id: no newer run had the key.
   size_t next_ = 0;             // In open_.
   size_t kept_ = 0;             // The first of open_, before next_, are open for older runs.
-  bool is_dense_ = false;       // Most pages of the run are wanted.
+  bool is_dense_ = false;       // Of the pages of one read, two or more are wanted.
   size_t ahead_end_ = 0;        // In open_: those before are read ahead. If not dense.
   absl::optional<RunPageBuffer> pages_;  // Of the run.
 };

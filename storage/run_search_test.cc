@@ -227,6 +227,23 @@ TEST_F(RunSearchTest, GoesOnAfterADeviceThatFailedOnce) {
   ExpectVerdicts(search);
 }
 
+TEST_F(RunSearchTest, GoesOnAfterReadsAtOnceOfWhichOneFailed) {
+  constexpr size_t kWantedCount = 40;
+  Push(Draw(0, 50'000));
+  Push(Draw(0, 50'000));
+  // Of the older run, so that both are searched and the newer says dead.
+  everything_.resize(kWantedCount / 2);
+  const RunContent more = Draw(60'000, 60'000 + kWantedCount / 2);
+  Push(more);
+  RunSearch search(&fs_, kPlenty);
+  WantEverything(search);
+  search.Start(Set());
+  fs_.InjectFault({.operation = MemoryFileSystem::Operation::kRead, .call = 10});
+  EXPECT_THAT(search.Step(kPlenty), StatusIs(absl::StatusCode::kUnavailable));
+  ASSERT_OK(search.Step(kPlenty));
+  ExpectVerdicts(search);
+}
+
 TEST_F(RunSearchTest, RefusesADamagedPage) {
   Push(Draw(0, 1000));
   fs_.FlipBit(runs_[0]->path(), 3 * kPageBytes + 100, 0);
