@@ -48,15 +48,15 @@ absl::StatusOr<Version> ParseVersion(absl::string_view text) {
   return Version{.hlc = hlc, .actor = ActorId{actor}};
 }
 
-Hlc HybridClock::Next(absl::Time now) {
+Hlc HybridClock::Next(absl::Time now, uint64_t count) {
   const Hlc wall = HlcFromTime(now);
   Hlc last = last_.load(std::memory_order_relaxed);
   Hlc next;
   do {
     // Peers' HLCs are bounded before they are observed, so the counter cannot run out of room.
-    SLIP_CHECK(last != std::numeric_limits<Hlc>::max());
+    SLIP_CHECK(last <= std::numeric_limits<Hlc>::max() - count);
     next = std::max(wall, last + 1);
-  } while (!last_.compare_exchange_weak(last, next, std::memory_order_acq_rel));
+  } while (!last_.compare_exchange_weak(last, next + (count - 1), std::memory_order_acq_rel));
   return next;
 }
 

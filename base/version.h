@@ -52,8 +52,9 @@ class HybridClock {
   explicit HybridClock(Hlc floor) : last_(floor) {}
 
   // Returns an HLC above `now`'s millisecond start, above every HLC returned or observed before.
-  // A wall clock that stands still or goes back only makes the counter grow.
-  Hlc Next(absl::Time now);
+  // A wall clock that stands still or goes back only makes the counter grow. With a `count` (not 0)
+  // the first of as many that follow each other and that nobody else is given.
+  Hlc Next(absl::Time now, uint64_t count = 1);
   // Makes later results greater than `seen`.
   void Observe(Hlc seen);
   // Returns the greatest HLC returned or observed.

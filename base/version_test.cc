@@ -72,6 +72,14 @@ TEST(HybridClockTest, StartsAboveItsFloor) {
   EXPECT_EQ(clock.Next(absl::UnixEpoch()), floor + 1);
 }
 
+TEST(HybridClockTest, GivesSeveralThatFollowEachOther) {
+  HybridClock clock(0);
+  const absl::Time time = absl::FromUnixMillis(kMilliseconds);
+  EXPECT_EQ(clock.Next(time, 5), HlcFromTime(time));
+  EXPECT_EQ(clock.last(), HlcFromTime(time) + 4);
+  EXPECT_EQ(clock.Next(time), HlcFromTime(time) + 5);
+}
+
 TEST(HybridClockTest, GoesAboveWhatItObserves) {
   HybridClock clock(0);
   const absl::Time time = absl::FromUnixMillis(kMilliseconds);

@@ -68,6 +68,16 @@ class Replica::Impl {
     return result;
   }
 
+  absl::StatusOr<storage::WriteResult> CommitStream(
+      absl::Span<const storage::Precondition> preconditions, storage::WriteStream& stream,
+      absl::Time now, storage::Lsn* lsn) {
+    absl::StatusOr<storage::WriteResult> result =
+        store_->engine().CommitStream(preconditions, stream, now);
+    *lsn = result.ok() ? store_->ReleaseLsn(result->lsn) : store_->ExposedLsn();
+    if (result.ok()) result->lsn = *lsn;
+    return result;
+  }
+
   absl::StatusOr<PeerResponse> Answer(const PeerRequest& request, absl::Time now,
                                       storage::Lsn* lsn) {
     const PeerAnswerLimits limits{.clock_skew_max = options_.clock_skew_max,
@@ -155,6 +165,12 @@ absl::StatusOr<storage::WriteResult> Replica::Transact(
     absl::Span<const storage::Precondition> preconditions,
     absl::Span<const storage::Mutation> mutations, absl::Time now, storage::Lsn* lsn) {
   return impl_->Transact(preconditions, mutations, now, lsn);
+}
+
+absl::StatusOr<storage::WriteResult> Replica::CommitStream(
+    absl::Span<const storage::Precondition> preconditions, storage::WriteStream& stream,
+    absl::Time now, storage::Lsn* lsn) {
+  return impl_->CommitStream(preconditions, stream, now, lsn);
 }
 
 absl::StatusOr<storage::ReadResult> Replica::Get(absl::string_view key, absl::Time now) {

@@ -29,6 +29,7 @@
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/precondition.h"
+#include "storage/write_stream.h"
 
 namespace slipstream::node {
 
@@ -55,6 +56,10 @@ class Replica {
   absl::StatusOr<storage::WriteResult> Transact(
       absl::Span<const storage::Precondition> preconditions,
       absl::Span<const storage::Mutation> mutations, absl::Time now, storage::Lsn* lsn);
+  // As Engine::CommitStream; `lsn` as Transact. Not pushed: peers learn of it by gossip, in parts.
+  absl::StatusOr<storage::WriteResult> CommitStream(
+      absl::Span<const storage::Precondition> preconditions, storage::WriteStream& stream,
+      absl::Time now, storage::Lsn* lsn);
   // As Engine::Get, GetInMemory and GetMany.
   absl::StatusOr<storage::ReadResult> Get(absl::string_view key, absl::Time now);
   absl::optional<storage::ReadResult> GetInMemory(absl::string_view key, absl::Time now);

@@ -17,6 +17,7 @@
 #include "node/server.h"
 #include "node/testing/test_server.h"
 #include "slipstream/v1/kv.pb.h"
+#include "storage/options.h"
 
 namespace slipstream::node {
 namespace {
@@ -238,6 +239,39 @@ TEST_F(ServerTransactionTest, MayBeLargerThanABatch) {
   EXPECT_EQ(server.server().replica().engine().durable_lsn(), 1011u);
   EXPECT_EQ(Value(server, "large9"), value);
   EXPECT_EQ(Value(server, "999"), "");
+  ExpectNothingHeld(server);
+}
+
+// Beyond the buffer, what is written waits in the log.
+TEST_F(ServerTransactionTest, MayBeLargerThanWhatMayBeInMemory) {
+  const size_t buffer_bytes = storage::Limits{}.transaction_buffer_bytes;
+  TestServer server;
+  const std::string value(1 << 20, 'v');
+  {
+    ClientTransaction abandoned(server);
+    ASSERT_TRUE(abandoned.Begin());
+    for (int i = 0; i < 40; ++i) {
+      ASSERT_TRUE(abandoned.Run(PutOperation(absl::StrCat("other", i), value)));
+    }
+    ASSERT_TRUE(abandoned.Rollback());
+    EXPECT_OK(abandoned.Finish());
+  }
+  ClientTransaction transaction(server);
+  ASSERT_TRUE(transaction.Begin());
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(transaction.Run(PutOperation(absl::StrCat("large", i), value)));
+    ASSERT_LE(server.server().gate().byte_count(), buffer_bytes + 2 * value.size());
+  }
+  EXPECT_EQ(Value(server, "large0"), "absent");
+  ASSERT_TRUE(transaction.Run(GetOperation("large0")));
+  EXPECT_EQ(transaction.response().value(), value);
+  ASSERT_TRUE(transaction.Commit());
+  EXPECT_EQ(transaction.response().versions_size(), 40);
+  EXPECT_OK(transaction.Finish());
+  EXPECT_EQ(server.server().replica().engine().durable_lsn(),
+            server.server().replica().engine().appended_lsn());
+  for (const int i : {0, 20, 39}) EXPECT_EQ(Value(server, absl::StrCat("large", i)), value);
+  EXPECT_EQ(Value(server, "other0"), "absent");
   ExpectNothingHeld(server);
 }
 

@@ -22,6 +22,15 @@ absl::StatusOr<storage::WriteResult> Serving::Transact(
   return result;
 }
 
+absl::StatusOr<storage::WriteResult> Serving::CommitStream(
+    absl::Span<const storage::Precondition> preconditions, storage::WriteStream& stream,
+    storage::Lsn* lsn) const {
+  absl::StatusOr<storage::WriteResult> result =
+      replica->CommitStream(preconditions, stream, WallNow(), lsn);
+  if (result.ok()) commits->NoteAppended(stream.bytes);
+  return result;
+}
+
 void Serving::NoteWritten(absl::Span<const storage::Mutation> mutations) const {
   size_t bytes = 0;
   for (const storage::Mutation& mutation : mutations) {

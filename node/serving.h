@@ -21,6 +21,7 @@
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/precondition.h"
+#include "storage/write_stream.h"
 
 namespace slipstream::node {
 
@@ -71,6 +72,10 @@ struct Serving {
   absl::StatusOr<storage::WriteResult> Transact(
       absl::Span<const storage::Precondition> preconditions,
       absl::Span<const storage::Mutation> mutations, storage::Lsn* lsn) const;
+  // As Replica::CommitStream, likewise, but for the peers.
+  absl::StatusOr<storage::WriteResult> CommitStream(
+      absl::Span<const storage::Precondition> preconditions, storage::WriteStream& stream,
+      storage::Lsn* lsn) const;
   // As Replica::Answer, likewise.
   absl::StatusOr<PeerResponse> Answer(const PeerRequest& request, size_t request_bytes,
                                       storage::Lsn* lsn) const;

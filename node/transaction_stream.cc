@@ -26,6 +26,7 @@
 #include "storage/entry.h"
 #include "storage/precondition.h"
 #include "storage/transaction.h"
+#include "storage/write_stream.h"
 
 namespace slipstream::node {
 namespace {
@@ -196,8 +197,10 @@ class TransactionStream final
     SLIP_ASSIGN_OR_RETURN(
         const storage::WriteResult written,
         transaction_->CommitWith([&](absl::Span<const storage::Precondition> preconditions,
-                                     absl::Span<const storage::Mutation> mutations) {
-          return serving_.Transact(preconditions, mutations, lsn);
+                                     absl::Span<const storage::Mutation> mutations,
+                                     storage::WriteStream* stream) {
+          return stream == nullptr ? serving_.Transact(preconditions, mutations, lsn)
+                                   : serving_.CommitStream(preconditions, *stream, lsn);
         }));
     for (const base::Version& version : written.versions) {
       *response_.add_versions() = ToProto(version);

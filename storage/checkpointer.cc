@@ -190,6 +190,7 @@ std::vector<IndexSegment> Checkpointer::Segments() const {
   for (const SealedSegment& sealed : parts_.log->SealedSegments()) {
     const uint32_t flags = kIndexSegmentFull |
                            (sealed.holds_writes ? kIndexSegmentHoldsWrites : 0) |
+                           (sealed.holds_commits ? kIndexSegmentHoldsCommits : 0) |
                            (sealed.damaged ? kIndexSegmentDamaged : 0);
     segments.push_back({.number = static_cast<uint32_t>(sealed.link.number),
                         .flags = flags,

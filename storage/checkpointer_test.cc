@@ -242,7 +242,7 @@ Lsn LastLsn(MemoryFileSystem& fs) {
   const absl::StatusOr<LogRecovery> recovery =
       RecoverLog(&fs, kCheckpointDirectory, numbers,
                  {.node_id = testing::kCheckpointNodeId, .segment_bytes = 1 << 20},
-                 [](const RecordView&, const Location&) { return absl::OkStatus(); });
+                 [](const RecoveredRecord&) { return absl::OkStatus(); });
   EXPECT_OK(recovery);
   return recovery->tail.last_lsn;
 }

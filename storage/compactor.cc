@@ -71,7 +71,7 @@ absl::StatusOr<bool> Compactor::Step() {
   const bool unreadable = absl::IsUnavailable(copied.status()) && log_->status().ok();
   if (CannotBeCompacted(copied.status()) || unreadable) {
     // Damage of what nobody can ask for any more is no reason to keep it.
-    if (LiveBytes(victim_->segment()) != 0) {
+    if (LiveBytes(victim_->segment()) != 0 || victim_->segment().holds_commits) {
       GiveUp();
       return true;
     }
@@ -92,10 +92,12 @@ absl::optional<SealedSegment> Compactor::Pick() const {
   for (const SealedSegment& segment : log_->SealedSegments()) {
     const Usage usage = UsageOf(segment);
     if (segment.damaged) continue;
-    if (failed_.count(segment.link.number) != 0 && usage.live_bytes != 0) continue;
+    const bool is_needed = usage.live_bytes != 0 || segment.holds_commits;
+    if (failed_.count(segment.link.number) != 0 && is_needed) continue;
     total.bytes += usage.bytes;
     total.live_bytes += usage.live_bytes;
     if (!usage.may_shrink || usage.dead_share() <= worst_share) continue;
+    if (records_->IsPinned(segment.link.number)) continue;
     worst_share = usage.dead_share();
     worst = segment;
   }
@@ -144,6 +146,10 @@ void Compactor::NoteSome() {
     const absl::StatusOr<const LocatedRecord*> located = scout_->Current();
     // An error is judged when copying comes to it.
     const bool at_end = !located.ok() || *located == nullptr;
+    if (!at_end && !IsChange((*located)->record.header)) {
+      scout_->Advance();
+      continue;
+    }
     if (at_end || !records_->Note((*located)->record, (*located)->location)) {
       noted_end_ = at_end ? std::numeric_limits<uint64_t>::max() : (*located)->location.offset;
       stage_ = Stage::kSearch;
@@ -167,13 +173,20 @@ absl::StatusOr<bool> Compactor::CopySome() {
       stage_ = Stage::kNote;
       return false;
     }
-    SLIP_ASSIGN_OR_RETURN(const bool moved,
-                          records_->MoveIfCurrent(located->record, located->location));
+    SLIP_ASSIGN_OR_RETURN(const bool moved, Move(*located));
     if (moved) copied_bytes += located->record.bytes();
-    seen_bytes_ += located->record.bytes();
+    if (IsChange(located->record.header)) seen_bytes_ += located->record.bytes();
     reader.Advance();
   }
   return false;
+}
+
+absl::StatusOr<bool> Compactor::Move(const LocatedRecord& located) {
+  const RecordHeader& header = located.record.header;
+  if (IsChange(header)) return records_->MoveIfCurrent(located.record, located.location);
+  if (!IsStreamCommit(header)) return false;
+  SLIP_RETURN_IF_ERROR(records_->MoveCommit(located.record, located.location));
+  return true;
 }
 
 // Drops the segment, all of which was copied or is dead. The manifest decides: before it is written

@@ -52,6 +52,12 @@ class Compactor {
     // makes that the current one. Returns whether it was. DATA_LOSS if it is current but known to
     // be damaged; FAILED_PRECONDITION if no segment can hold it; others as Log::EnsureRoom.
     virtual absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) = 0;
+    // Appends a copy of `record`, the Commit of a streamed transaction that stands at `from`, if
+    // one of its records may still need it elsewhere. DATA_LOSS if it says what no writer writes;
+    // others as Log::EnsureRoom.
+    virtual absl::Status MoveCommit(const RecordView& record, const Location& from) = 0;
+    // Whether a full segment holds records of a transaction that may still commit.
+    virtual bool IsPinned(uint64_t segment_number) = 0;
     // Whether it takes reads to tell which records are current, so that to look for many at once
     // pays.
     virtual bool MustSearch() = 0;
@@ -96,6 +102,7 @@ class Compactor {
   absl::StatusOr<bool> Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteSome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> CopySome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<bool> Move(const LocatedRecord& located) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Drop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Decide(const Manifest& manifest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t LiveBytes(const SealedSegment& segment) const;

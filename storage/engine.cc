@@ -27,6 +27,24 @@ absl::Status RecordDamaged(const Location& location, absl::string_view problem) 
 
 }  // namespace
 
+absl::Status CheckRecord(const Entry& entry, Check check, CurrentRecord& current) {
+  SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes->view()));
+  const RecordView& record = current.record;
+  if (record.bytes() != current.bytes->count || !IsRecordOf(entry, record)) {
+    return absl::DataLossError(absl::StrFormat("another record stands here, of version %s",
+                                               base::ToString(record.version())));
+  }
+  if (record.header.codec != Codec::kNone) {
+    SLIP_ASSIGN_OR_RETURN(current.raw, DecompressValue(record.header, record.value));
+  }
+  // Of a value that was decompressed, the digest that the record tells has been compared.
+  if (check == Check::kDigest && base::DigestOfValue(current.value()) != entry.value_digest &&
+      !entry.tombstone) {
+    return absl::DataLossError("the value is another than its digest tells");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ReadResult> Engine::Impl::Get(absl::string_view key, absl::Time now) {
   if (key.empty() || key.size() > kKeyBytesCeiling) {
     return base::WithReason(absl::InvalidArgumentError(absl::StrFormat(
@@ -79,7 +97,7 @@ absl::optional<ReadResult> Engine::Impl::Recall(const base::KeyId& key_id, absl:
     result.value = *std::move(value);
     result.expires_at_ms = located->entry.expires_at_ms;
   }
-  if (!log_->IsDurable(located->location)) result.lsn = log_->appended_lsn();
+  if (!IsDurable(located->location)) result.lsn = log_->appended_lsn();
   return result;
 }
 
@@ -112,7 +130,7 @@ absl::StatusOr<CurrentRecord> Engine::Impl::ReadCurrent(const base::KeyId& key_i
     }
     current.entry = located->entry;
     current.location = located->location;
-    if (!log_->IsDurable(located->location)) current.lsn = log_->appended_lsn();
+    if (!IsDurable(located->location)) current.lsn = log_->appended_lsn();
     if (located->entry.tombstone && tombstones == Tombstones::kSkip) return current;
     absl::StatusOr<LogBytes> bytes = log_->Read(located->location, located->entry.record_bytes);
     absl::Status status = bytes.status();
@@ -133,34 +151,6 @@ absl::StatusOr<CurrentRecord> Engine::Impl::ReadCurrent(const base::KeyId& key_i
   }
   return absl::UnavailableError(
       absl::StrFormat("the record was replaced during each of %d reads", kReadAttemptsMax));
-}
-
-// Decodes current.bytes into current.record, compares it with what the KeyDir says, and
-// decompresses its value.
-absl::Status Engine::Impl::CheckRecord(const Entry& entry, Check check,
-                                       CurrentRecord& current) const {
-  SLIP_ASSIGN_OR_RETURN(current.record, DecodeRecord(current.bytes->view()));
-  const RecordView& record = current.record;
-  if (record.bytes() != current.bytes->count || !IsRecordOf(entry, record)) {
-    return absl::DataLossError(absl::StrFormat("another record stands here, of version %s",
-                                               base::ToString(record.version())));
-  }
-  if (record.header.codec != Codec::kNone) {
-    SLIP_ASSIGN_OR_RETURN(current.raw, DecompressValue(record.header, record.value));
-  }
-  // Of a value that was decompressed, the digest that the record tells has been compared.
-  if (check == Check::kDigest && base::DigestOfValue(current.value()) != entry.value_digest &&
-      !entry.tombstone) {
-    return absl::DataLossError("the value is another than its digest tells");
-  }
-  return absl::OkStatus();
-}
-
-// Returns whether `record` is the one that `entry` tells of, going by type, version and key.
-bool Engine::Impl::IsRecordOf(const Entry& entry, const RecordView& record) {
-  const RecordType type = entry.tombstone ? RecordType::kDelete : RecordType::kPut;
-  return record.header.type == type && record.version() == entry.version &&
-         base::KeyIdOf(record.key) == entry.key_id;
 }
 
 // Takes the entry out of sight if it is still the key's current one; returns whether it was.
@@ -195,7 +185,7 @@ EngineStats Engine::Impl::stats() {
       .run_count = runs->runs().size(),
       .run_entry_count = runs->entry_count(),
       .run_bytes = runs->file_bytes(),
-      .evicted_count = evicted_count_.load(std::memory_order_relaxed),
+      .evicted_count = hot_.evicted_count.load(std::memory_order_relaxed),
       .checkpoint_count = checkpointer_->checkpoint_count(),
       .replay_bytes = ReplayBytes(),
       .checkpoint_debt_bytes = CheckpointDebtBytes(),
@@ -251,6 +241,21 @@ absl::StatusOr<WriteResult> Engine::Transact(absl::Span<const Precondition> prec
                                              absl::Span<const Mutation> mutations, absl::Time now) {
   return impl_->Transact(preconditions, mutations, now);
 }
+
+absl::Status Engine::Stream(absl::Span<const Mutation> mutations, WriteStream& stream) {
+  return impl_->Stream(mutations, stream);
+}
+
+absl::StatusOr<ReadResult> Engine::ReadStreamed(const StreamedRecord& streamed) {
+  return impl_->ReadStreamed(streamed);
+}
+
+absl::StatusOr<WriteResult> Engine::CommitStream(absl::Span<const Precondition> preconditions,
+                                                 WriteStream& stream, absl::Time now) {
+  return impl_->CommitStream(preconditions, stream, now);
+}
+
+void Engine::RollBackStream(WriteStream& stream) { impl_->RollBackStream(stream); }
 
 absl::StatusOr<WriteResult> Engine::Apply(absl::Span<const Record> records, Atomicity atomicity,
                                           absl::Time) {

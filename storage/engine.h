@@ -58,6 +58,10 @@ struct ReadResult {
   Lsn lsn = 0;
 };
 
+// Of write_stream.h.
+struct StreamedRecord;
+struct WriteStream;
+
 // Thread-safe: a lock per stripe of 8 shards (a shard is the first byte of key_id), then one for
 // the log's open frame. Readers and writers wait for no disk, except that a write may have to make
 // room (Write). Keys that left memory cost a page of a run: Get, GetRecord, Apply, Transact and
@@ -97,6 +101,23 @@ class Engine {
   // this.
   absl::StatusOr<WriteResult> Transact(absl::Span<const Precondition> preconditions,
                                        absl::Span<const Mutation> mutations, absl::Time now);
+
+  // Appends writes that nobody sees before CommitStream: each in order, blind, durable with what
+  // commits them. All that a stream has is bounded by Limits::transaction_operations_max and
+  // transaction_bytes_max. After an error that is not INVALID_ARGUMENT it can only be rolled back.
+  // FAILED_PRECONDITION if it is over; others as Write.
+  absl::Status Stream(absl::Span<const Mutation> mutations, WriteStream& stream);
+  // Reads a write of a stream that is open; its result has no version. Errors as Get.
+  absl::StatusOr<ReadResult> ReadStreamed(const StreamedRecord& streamed);
+  // Transact with what was streamed for mutations; of a key that occurs more often the last write
+  // stays. The result has a version and a dot for each write, in order. If nothing was committed,
+  // the stream stays as it is. RESOURCE_EXHAUSTED (TRANSACTION_SIZE) if it is spread over more
+  // segments than a Commit can name; others as Transact.
+  absl::StatusOr<WriteResult> CommitStream(absl::Span<const Precondition> preconditions,
+                                           WriteStream& stream, absl::Time now);
+  // Forgets the stream, for good; the space of its writes is compaction's. May be called when it is
+  // over. Waits for no disk.
+  void RollBackStream(WriteStream& stream);
 
   // Takes over records that another node wrote: each is stored if it is newer than the entry of its
   // key, or its entry is damaged and it is not older; else skipped. Idempotent. kAll: those that

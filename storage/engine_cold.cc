@@ -21,6 +21,24 @@ base::KeyRange Intersect(const base::KeyRange& a, const base::KeyRange& b) {
   return {.first = std::max(a.first, b.first), .last = std::min(a.last, b.last)};
 }
 
+// Visits what `table` and `cold`, which is sorted, have of `range`; the table's is the newer.
+bool VisitBoth(const KeyDirShard& table, absl::Span<const LocatedEntry> cold,
+               const base::KeyRange& range, absl::FunctionRef<bool(const LocatedEntry&)> visit) {
+  size_t next = 0;
+  const bool go_on = table.Visit(range, [&](const LocatedEntry& hot) {
+    while (next < cold.size() && cold[next].entry.key_id < hot.entry.key_id) {
+      if (!visit(cold[next++])) return false;
+    }
+    if (next < cold.size() && cold[next].entry.key_id == hot.entry.key_id) ++next;
+    return visit(hot);
+  });
+  if (!go_on) return false;
+  while (next < cold.size()) {
+    if (!visit(cold[next++])) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<absl::optional<LocatedEntry>> Engine::Impl::FindEntry(const base::KeyId& key_id) {
@@ -46,7 +64,7 @@ absl::Status Engine::Impl::InsertClean(const LocatedEntry& located, KeyDir::Shar
   SLIP_RETURN_IF_ERROR(shard.table.Admit(located.entry.version.actor));
   const uint64_t bytes_before = shard.table.bytes();
   shard.table.InsertClean(located);
-  hot_bytes_.fetch_add(shard.table.bytes() - bytes_before, std::memory_order_relaxed);
+  hot_.bytes.fetch_add(shard.table.bytes() - bytes_before, std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
@@ -135,25 +153,6 @@ bool Engine::Impl::VisitIfComplete(const base::KeyRange& range,
   if (!shard.complete) return false;
   visited.stopped = !shard.table.Visit(part, visit);
   visited.next = base::Successor(part.last);
-  return true;
-}
-
-// Visits what `table` and `cold`, which is sorted, have of `range`; the table's is the newer.
-bool Engine::Impl::VisitBoth(const KeyDirShard& table, absl::Span<const LocatedEntry> cold,
-                             const base::KeyRange& range,
-                             absl::FunctionRef<bool(const LocatedEntry&)> visit) {
-  size_t next = 0;
-  const bool go_on = table.Visit(range, [&](const LocatedEntry& hot) {
-    while (next < cold.size() && cold[next].entry.key_id < hot.entry.key_id) {
-      if (!visit(cold[next++])) return false;
-    }
-    if (next < cold.size() && cold[next].entry.key_id == hot.entry.key_id) ++next;
-    return visit(hot);
-  });
-  if (!go_on) return false;
-  while (next < cold.size()) {
-    if (!visit(cold[next++])) return false;
-  }
   return true;
 }
 

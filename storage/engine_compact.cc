@@ -50,7 +50,7 @@ absl::StatusOr<Held> Engine::Impl::FindHolder(const base::KeyId& key_id, const R
     held.located.reset();
     return held;
   }
-  if (held.located->damaged || held.located->entry.version != record.version()) {
+  if (held.located->damaged || !HasVersionOf(held.located->entry, record)) {
     return absl::DataLossError(absl::StrFormat("segment %d offset %d: a damaged record is current",
                                                location.segment_number, location.offset));
   }
@@ -94,7 +94,11 @@ absl::StatusOr<bool> Engine::Impl::MoveIfCurrent(const RecordView& record, const
     // Most of what a victim holds is dead: no copy is made, nor room for one, before that is known.
     if (!held.located.has_value()) return false;
     PendingRecord copy{.header = record.header, .key = record.key, .value = record.value};
-    copy.header.tx_id = 0;  // Its transaction is whole already; the copy stands alone.
+    // Its transaction is whole already; the copy stands alone.
+    copy.header.tx_id = 0;
+    copy.header.flags = 0;
+    copy.header.hlc = held.located->entry.version.hlc;
+    copy.header.sequence = held.located->entry.sequence;
     copy.header.crc32c = RecordCrc(copy.header, copy.key, copy.value);
     if (copy.bytes() > log_->payload_bytes_max()) {
       return absl::FailedPreconditionError(
@@ -130,13 +134,21 @@ void Engine::Impl::InsertMoved(LocatedEntry located, const Location& location,
   located.location = location;
   const uint64_t bytes_before = shard.table.bytes();
   shard.table.InsertMoved(located);
-  hot_bytes_.fetch_add(shard.table.bytes() - bytes_before, std::memory_order_relaxed);
+  hot_.bytes.fetch_add(shard.table.bytes() - bytes_before, std::memory_order_relaxed);
 }
 
 // Counts a record of `shard` as dead.
 void Engine::Impl::AddDead(const Location& location, uint64_t record_bytes,
                            const KeyDir::Shard& shard) {
   segment_table_.AddDead(
+      location.segment_number, record_bytes,
+      shard.collected ? SegmentTable::Shard::kCollected : SegmentTable::Shard::kNotCollected);
+}
+
+// Takes back that a streamed record of `shard` counted as dead.
+void Engine::Impl::Revive(const Location& location, uint64_t record_bytes,
+                          const KeyDir::Shard& shard) {
+  segment_table_.Revive(
       location.segment_number, record_bytes,
       shard.collected ? SegmentTable::Shard::kCollected : SegmentTable::Shard::kNotCollected);
 }

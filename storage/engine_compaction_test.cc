@@ -1,20 +1,16 @@
-// Compaction from the outside: whatever is written while it works, reads give what a map would, its
-// account of dead bytes is what a scan of the log finds, space settles, and nothing that a dropped
-// record had is given again. Crashes: engine_crash_test.cc. Full disks and damage:
+// Compaction from the outside: space settles, and nothing that a dropped record had is given again.
+// Random courses: engine_model_test.cc. Crashes: engine_crash_test.cc. Full disks and damage:
 // engine_compaction_fault_test.cc.
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -28,79 +24,23 @@
 #include "gtest/gtest.h"
 #include "storage/engine.h"
 #include "storage/entry.h"
-#include "storage/file_system.h"
 #include "storage/keydir_shard.h"
-#include "storage/log_recovery.h"
-#include "storage/log_segment.h"
 #include "storage/manifest.h"
 #include "storage/memory_file_system.h"
 #include "storage/options.h"
 #include "storage/record.h"
-#include "storage/segment.h"
+#include "storage/testing/log_scan.h"
 #include "storage/testing/small_store.h"
 
 namespace slipstream::storage {
 namespace {
 
 using testing::AllEntries;
-using testing::CheckEntriesAgainstLog;
-using testing::ColdOptions;
 using testing::kDirectory;
 using testing::Noon;
+using testing::ScanLog;
+using testing::SegmentNumbers;
 using testing::SmallOptions;
-
-std::vector<uint64_t> SegmentNumbers(MemoryFileSystem& fs) {
-  std::vector<uint64_t> numbers;
-  const absl::StatusOr<std::vector<std::string>> names = fs.ListDirectory(kDirectory);
-  EXPECT_OK(names);
-  for (const std::string& name : *names) {
-    if (const auto number = ParseSegmentFileName(name)) numbers.push_back(*number);
-  }
-  return numbers;
-}
-
-// Reads all records in the log of a copy of `fs`.
-LogRecovery ScanLog(
-    const MemoryFileSystem& fs,
-    absl::FunctionRef<void(const RecordView& record, const Location& location)> on_record) {
-  const std::unique_ptr<MemoryFileSystem> copy = fs.Clone();
-  const absl::StatusOr<Manifest> manifest = ReadManifest(copy.get(), kDirectory);
-  LogRecoveryOptions options{.segment_bytes = SmallOptions().segment_bytes};
-  if (manifest.ok()) options.gaps = manifest->gaps;
-  absl::StatusOr<LogRecovery> recovery =
-      RecoverLog(copy.get(), kDirectory, SegmentNumbers(*copy), options,
-                 [&](const RecordView& record, const Location& location) {
-                   on_record(record, location);
-                   return absl::OkStatus();
-                 });
-  EXPECT_OK(recovery);
-  return *std::move(recovery);
-}
-
-// Returns the dead bytes of all segments but the last in use, as a scan of the log finds them.
-uint64_t ScanDeadBytes(const MemoryFileSystem& fs) {
-  struct Newest {
-    base::Version version;
-    uint64_t segment_number = 0;
-    uint64_t bytes = 0;
-  };
-  std::map<base::KeyId, Newest> newest;
-  const LogRecovery recovery =
-      ScanLog(fs, [&newest](const RecordView& record, const Location& location) {
-        Newest& known = newest[base::KeyIdOf(record.key)];
-        if (record.version() <= known.version) return;
-        known = {record.version(), location.segment_number, record.bytes()};
-      });
-  std::map<uint64_t, uint64_t> dead;
-  for (const std::unique_ptr<Segment>& segment : recovery.tail.segments) {
-    dead[segment->number] = segment->bytes;
-  }
-  for (const auto& [key_id, known] : newest) dead[known.segment_number] -= known.bytes;
-  if (!dead.empty()) dead.erase(std::prev(dead.end()));
-  uint64_t sum = 0;
-  for (const auto& [number, bytes] : dead) sum += bytes;
-  return sum;
-}
 
 class EngineCompactionTest : public ::testing::Test {
  protected:
@@ -142,175 +82,6 @@ class EngineCompactionTest : public ::testing::Test {
   Options options_ = SmallOptions();
   std::unique_ptr<Engine> engine_;
 };
-
-// A store and a map of what it must hold.
-class Model {
- public:
-  Model(MemoryFileSystem* fs, const Options& options, uint64_t seed)
-      : fs_(fs), options_(options), rng_(seed) {}
-
-  absl::Status Open() {
-    engine_.reset();
-    absl::StatusOr<std::unique_ptr<Engine>> opened =
-        Engine::Open(fs_, kDirectory, options_, &rng_, nullptr);
-    if (!opened.ok()) return opened.status();
-    engine_ = *std::move(opened);
-    return absl::OkStatus();
-  }
-
-  void Step() {
-    switch (rng_.Below(20)) {
-      case 0:
-        return Reopen();
-      case 1:
-        return Batch();
-      case 2:
-        return ApplyForeign();
-      case 3:
-      case 4:
-        ASSERT_OK(engine_->Flush(Engine::FlushMode::kSync));
-        return;
-      case 5:
-      case 6:
-      case 7:
-        return Write(Mutation{.kind = Mutation::Kind::kDelete, .key = RandomKey()});
-      case 8:
-      case 9:
-      case 10:
-      case 11:
-      case 12: {
-        std::string value = rng_.Bytes(rng_.Below(800));
-        const uint64_t expires_at_ms = rng_.OneIn(4) ? 1'700'000'000'000 - 1 + rng_.Below(3) : 0;
-        return Write({.key = RandomKey(), .value = value, .expires_at_ms = expires_at_ms});
-      }
-      default:
-        ASSERT_OK(engine_->Maintain());
-    }
-  }
-
-  void CheckAll() {
-    for (const auto& [key, record] : records_) Check(key, record);
-    EXPECT_EQ(AllEntries(*engine_).size(), records_.size());
-  }
-  // Counts over all lives.
-  uint64_t compacted_segment_count() const {
-    return compacted_segment_count_ + engine_->stats().compacted_segment_count;
-  }
-  Engine& engine() { return *engine_; }
-
- private:
-  std::string RandomKey() { return absl::StrCat("key", rng_.Below(12)); }
-
-  void Note(const Mutation& mutation, const base::Version& version, uint64_t sequence) {
-    records_[std::string(mutation.key)] = {.key = std::string(mutation.key),
-                                           .value = std::string(mutation.value),
-                                           .version = version,
-                                           .sequence = sequence,
-                                           .expires_at_ms = mutation.expires_at_ms,
-                                           .tombstone = mutation.kind == Mutation::Kind::kDelete};
-  }
-
-  void Write(const Mutation& mutation) {
-    ASSERT_OK_AND_ASSIGN(const WriteResult result,
-                         engine_->Write({mutation}, Atomicity::kEach, Noon()));
-    Note(mutation, result.versions[0], result.sequences[0]);
-    if (rng_.OneIn(3)) Check(mutation.key, records_[std::string(mutation.key)]);
-  }
-
-  void Batch() {
-    const std::string value = rng_.Bytes(rng_.Below(800));
-    std::vector<std::string> keys;  // One in two takes several frames.
-    for (int i = rng_.OneIn(2) ? 0 : 9; i < 12; ++i) keys.push_back(absl::StrCat("key", i));
-    std::vector<Mutation> mutations = {{.kind = Mutation::Kind::kDelete, .key = keys[0]}};
-    for (size_t i = 1; i < keys.size(); ++i) mutations.push_back({.key = keys[i], .value = value});
-    ASSERT_OK_AND_ASSIGN(const WriteResult done, engine_->Transact({}, mutations, Noon()));
-    for (size_t i = 0; i < keys.size(); ++i)
-      Note(mutations[i], done.versions[i], done.sequences[i]);
-  }
-
-  // A record of another node that is older or newer than what is there.
-  void ApplyForeign() {
-    const uint64_t given_count = engine_->last_hlc() - base::HlcFromTime(Noon());
-    // An actor of its own gives each, so that no version is given twice.
-    ++foreign_count_;
-    const Record record{
-        .key = RandomKey(),
-        .value = rng_.Bytes(rng_.Below(500)),
-        .version = {.hlc = base::HlcFromTime(Noon()) + rng_.Below(given_count + 100),
-                    .actor = base::ActorId{foreign_count_}},
-        .sequence = 1};
-    const auto known = records_.find(record.key);
-    const bool newer = known == records_.end() || known->second.version < record.version;
-    ASSERT_OK_AND_ASSIGN(const WriteResult result,
-                         engine_->Apply({record}, Atomicity::kEach, Noon()));
-    ASSERT_EQ(result.applied_count, newer ? 1u : 0u);
-    if (newer) records_[record.key] = record;
-  }
-
-  void Check(absl::string_view key, const Record& expected) {
-    ASSERT_OK_AND_ASSIGN(const Record record, engine_->GetRecord(base::KeyIdOf(key), nullptr));
-    ASSERT_EQ(record, expected);
-    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine_->Get(key, Noon()));
-    ASSERT_EQ(read.version, expected.version);
-    ASSERT_EQ(read.found, !expected.tombstone && !IsExpired(expected.expires_at_ms, Noon()));
-    if (read.found) ASSERT_EQ(read.value, expected.value);
-  }
-
-  absl::Status Rest() {
-    for (int step = 0; step < 100'000; ++step) {
-      const absl::StatusOr<bool> more = engine_->Maintain();
-      if (!more.ok()) return more.status();
-      if (!*more) return engine_->Flush(Engine::FlushMode::kSync).status();
-    }
-    return absl::InternalError("maintenance does not come to rest");
-  }
-
-  void Reopen() {
-    ASSERT_OK(engine_->Flush(Engine::FlushMode::kSync));
-    const EngineStats before = engine_->stats();
-    ASSERT_EQ(before.failed_segment_count, 0u);
-    compacted_segment_count_ += before.compacted_segment_count;
-    if (rng_.OneIn(2)) ASSERT_OK(engine_->Close());
-    ASSERT_OK(Open());
-    ASSERT_TRUE(engine_->recovery_report().damaged.empty())
-        << engine_->recovery_report().damaged[0].cause;
-    ASSERT_FALSE(engine_->recovery_report().manifest_damaged);
-    ASSERT_OK(CheckEntriesAgainstLog(*engine_, fs_));
-    // What a write to a cold key killed is counted when the runs are merged.
-    if (options_.memory_limit_bytes != 0) ASSERT_OK(Rest());
-    ASSERT_EQ(engine_->stats().dead_bytes, ScanDeadBytes(*fs_));
-    CheckAll();
-  }
-
-  MemoryFileSystem* const fs_;
-  const Options options_;
-  base::Random rng_;
-  std::unique_ptr<Engine> engine_;
-  std::map<std::string, Record> records_;
-  uint64_t foreign_count_ = 0;
-  uint64_t compacted_segment_count_ = 0;
-};
-
-// The second half of the seeds leave no memory for entries: spills, merges and compaction collide.
-TEST_F(EngineCompactionTest, AgreesWithAMapAndItsAccountWithAScan) {
-  uint64_t compacted_segment_count = 0;
-  for (uint64_t seed = 1; seed <= 16; ++seed) {
-    SCOPED_TRACE(absl::StrCat("seed ", seed));
-    MemoryFileSystem fs;
-    Options options = seed <= 8 ? options_ : ColdOptions();
-    options.compaction_step_bytes = seed % 2 == 0 ? 200 : 5000;
-    Model model(&fs, options, seed);
-    ASSERT_OK(model.Open());
-    for (int step = 0; step < 1500; ++step) {
-      model.Step();
-      if (HasFatalFailure()) return;
-    }
-    model.CheckAll();
-    EXPECT_EQ(model.engine().stats().failed_segment_count, 0u);
-    compacted_segment_count += model.compacted_segment_count();
-  }
-  EXPECT_GT(compacted_segment_count, 50u);
-}
 
 class SpaceTest : public EngineCompactionTest {
  protected:

@@ -117,6 +117,7 @@ struct Course {
   int step_count = 60;
   int maintenance_per_step = 0;
   bool large_transactions = false;
+  bool streams = false;
   // In the last of its lives, if nothing crashes.
   uint64_t compacted_segment_count_min = 0;
   uint64_t recycled_segment_count_min = 0;
@@ -152,6 +153,7 @@ class CrashRun {
     Script script(&fs, course_.options, course_.seed);
     script.set_maintenance_per_step(course_.maintenance_per_step);
     if (course_.large_transactions) script.set_large_transactions();
+    if (course_.streams) script.set_streams();
     const absl::Status status = script.Run(course_.step_count, Script::OnError::kStop);
     if (status.ok()) {
       EXPECT_GE(script.engine()->stats().compacted_segment_count,
@@ -272,6 +274,20 @@ std::vector<Course> Plan() {
   transactions.options = ColdOptions();
   transactions.options.compaction_step_bytes = compacting.compaction_step_bytes;
   AddCourses(transactions, {{1, 9800}, {2, 10'300}, {3, 10'300}, {4, 10'300}}, plan);
+  // With streams open while all that goes on.
+  Course streams{.name = "Streams",
+                 .options = compacting,
+                 .step_count = 50,
+                 .maintenance_per_step = 4,
+                 .streams = true,
+                 .compacted_segment_count_min = 1};
+  AddCourses(streams, {{1, 6200}, {4, 6700}, {6, 2500}, {7, 4800}, {8, 6200}}, plan);
+  streams.name = "ColdStreams";
+  streams.step_count = 24;
+  streams.maintenance_per_step = 3;
+  streams.options = ColdOptions();
+  streams.options.compaction_step_bytes = compacting.compaction_step_bytes;
+  AddCourses(streams, {{1, 24'000}, {2, 17'000}, {5, 19'500}}, plan);
   return plan;
 }
 

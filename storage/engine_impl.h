@@ -6,13 +6,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,14 +40,16 @@
 #include "storage/record.h"
 #include "storage/record_batch.h"
 #include "storage/recovery_report.h"
-#include "storage/run_merge_cursor.h"
 #include "storage/run_search.h"
 #include "storage/scrub_progress.h"
 #include "storage/scrubber.h"
 #include "storage/segment_table.h"
 #include "storage/snapshot_source.h"
 #include "storage/sorted_log.h"
+#include "storage/stream_commit.h"
+#include "storage/stream_pins.h"
 #include "storage/value_cache.h"
+#include "storage/write_stream.h"
 
 namespace slipstream::storage {
 
@@ -64,6 +64,11 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                                     absl::Time now);
   absl::StatusOr<WriteResult> Transact(absl::Span<const Precondition> preconditions,
                                        absl::Span<const Mutation> mutations, absl::Time now);
+  absl::Status Stream(absl::Span<const Mutation> mutations, WriteStream& stream);
+  absl::StatusOr<ReadResult> ReadStreamed(const StreamedRecord& streamed);
+  absl::StatusOr<WriteResult> CommitStream(absl::Span<const Precondition> preconditions,
+                                           WriteStream& stream, absl::Time now);
+  void RollBackStream(WriteStream& stream);
   absl::StatusOr<WriteResult> Apply(absl::Span<const Record> records, Atomicity atomicity);
   absl::StatusOr<ReadResult> Get(absl::string_view key, absl::Time now);
   absl::optional<ReadResult> GetInMemory(absl::string_view key, absl::Time now);
@@ -104,7 +109,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::Status RemoveOtherRuns(absl::Span<const uint64_t> kept_numbers);
   absl::Status JudgeDamage(const std::vector<DamagedRange>& damaged) const;
   absl::Status BeginLife(base::Random* rng, uint64_t damage_id);
-  absl::Status Restore(const RecordView& record, const Location& location);
+  absl::Status Restore(const RecoveredRecord& recovered);
   absl::Status NotifyAll();
 
   // Writing; engine_write.cc.
@@ -115,6 +120,11 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::StatusOr<Lsn> ApplyBatch(const RecordBatch& batch, Atomicity atomicity,
                                  size_t& applied_count);
   absl::Status Admit(const RecordBatch& batch, KeyDir::Exclusive& locked);
+  // Streams; engine_stream.cc.
+  absl::Status StreamBatch(RecordBatch& batch, WriteStream& stream);
+  absl::StatusOr<Lsn> AppendCommit(StreamCommit& commit, absl::Time now, KeyDir::Exclusive& locked);
+  void PublishStream(const WriteStream& stream, const StreamCommit& commit,
+                     KeyDir::Exclusive& locked, WriteResult& result);
   bool Upsert(const LocatedEntry& located, KeyDir::Shard& shard);
   void Publish(const RecordBatch& batch, KeyDir::Exclusive& locked);
   uint64_t NextTxId() { return last_tx_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
@@ -132,9 +142,6 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                                     absl::FunctionRef<bool(const LocatedEntry&)> visit);
   bool VisitIfComplete(const base::KeyRange& range,
                        absl::FunctionRef<bool(const LocatedEntry&)> visit, Visited& visited);
-  static bool VisitBoth(const KeyDirShard& table, absl::Span<const LocatedEntry> cold,
-                        const base::KeyRange& range,
-                        absl::FunctionRef<bool(const LocatedEntry&)> visit);
   absl::Status StopOver(const absl::Status& cause);
 
   // Background work; engine_maintain.cc.
@@ -156,11 +163,11 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   absl::StatusOr<bool> WarmUpShard(uint8_t index, const SortedLog::View& view)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintain_mutex_);
   absl::Status MakeMemory() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
-  bool IsFarBeyondBudget() const;
   absl::Status CheckpointAtEnd() ABSL_LOCKS_EXCLUDED(maintain_mutex_);
-  uint64_t hot_bytes() const { return hot_bytes_.load(std::memory_order_relaxed); }
   // Compaction; engine_compact.cc.
   absl::StatusOr<bool> MoveIfCurrent(const RecordView& record, const Location& from) override;
+  absl::Status MoveCommit(const RecordView& record, const Location& from) override;
+  bool IsPinned(uint64_t segment_number) override { return stream_pins_.Pins(segment_number); }
   bool MustSearch() override;
   bool Note(const RecordView& record, const Location& from) override;
   absl::StatusOr<bool> SearchSome(uint64_t read_bytes_max) override;
@@ -170,6 +177,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
                                   const Location& location);
   void InsertMoved(LocatedEntry located, const Location& location, KeyDir::Shard& shard);
   void AddDead(const Location& location, uint64_t record_bytes, const KeyDir::Shard& shard);
+  void Revive(const Location& location, uint64_t record_bytes, const KeyDir::Shard& shard);
   absl::Status LoadManifest();
   void RaiseToManifest();
   // Scrubbing; engine_scrub.cc.
@@ -191,8 +199,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   void FinishReads(absl::Span<WaitingRead> waiting, absl::Span<const absl::string_view> keys,
                    absl::Time now, size_t bytes_max,
                    std::vector<absl::StatusOr<ReadResult>>& results);
-  absl::Status CheckRecord(const Entry& entry, Check check, CurrentRecord& current) const;
-  static bool IsRecordOf(const Entry& entry, const RecordView& record);
+  bool IsDurable(const Location& location) const;
   bool Quarantine(const LocatedEntry& located);
   void Notify(const base::KeyId& key_id);
 
@@ -225,24 +232,16 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   std::unique_ptr<Scrubber> scrubber_;
   std::atomic<bool> compaction_is_paused_{false};
 
-  // What the entries in memory take, beyond empty tables, and what they may.
-  std::atomic<uint64_t> hot_bytes_{0};
-  std::atomic<uint64_t> hot_budget_{std::numeric_limits<uint64_t>::max()};
-  std::atomic<uint64_t> evicted_count_{0};
-
-  // Bytes that writers put for each step of late background work that they take; 0: it is not late.
-  std::atomic<uint64_t> bytes_per_help_{0};
-  std::atomic<uint64_t> unhelped_bytes_{0};  // Put since the last such step.
+  HotMemory hot_;
+  WritersHelp help_;
+  StreamPins stream_pins_;
+  std::atomic<Lsn> stream_lsn_{0};  // Of the last Commit of one: what it made visible waits for it.
 
   // One step of background work at a time. Taken before every other lock.
   absl::Mutex maintain_mutex_;
   std::unique_ptr<Checkpointer> checkpointer_ ABSL_GUARDED_BY(maintain_mutex_);
   bool compaction_is_late_ ABSL_GUARDED_BY(maintain_mutex_) = false;
-  // No merge is tried before as many checkpoints: the disk was too full for one.
-  uint64_t next_merge_checkpoint_ ABSL_GUARDED_BY(maintain_mutex_) = 0;
-  // Where the sweeps over the shards go on; they go around.
-  uint8_t next_evicted_shard_ ABSL_GUARDED_BY(maintain_mutex_) = 0;
-  uint8_t next_warmed_shard_ ABSL_GUARDED_BY(maintain_mutex_) = 0;
+  Sweeps sweeps_ ABSL_GUARDED_BY(maintain_mutex_);
 };
 
 }  // namespace slipstream::storage

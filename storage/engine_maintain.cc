@@ -55,7 +55,7 @@ absl::StatusOr<bool> Engine::Impl::TakeStep() {
   absl::StatusOr<bool> more = false;
   const bool waits_for_compactor =
       checkpointer_->idle() && compactor_->is_busy() && !compaction_is_paused_;
-  if (waits_for_compactor && !IsFarBeyondBudget()) {
+  if (waits_for_compactor && !IsFarBeyondMax(hot_)) {
     UpdateHotBudget();
     more = EvictSome(keydir_.stats());
   } else {
@@ -76,18 +76,18 @@ void Engine::Impl::UpdateLateness() {
   double times = compaction_is_paused_ ? 0 : WrittenPerStep(debt_bytes / log_bytes);
   compaction_is_late_ = times != 0;
   if (times == 0 && CheckpointDebtBytes() != 0) times = kWrittenPerStepOfCheckpoint;
-  bytes_per_help_.store(static_cast<uint64_t>(times * options_.compaction_step_bytes),
-                        std::memory_order_relaxed);
+  help_.bytes_per_step.store(static_cast<uint64_t>(times * options_.compaction_step_bytes),
+                             std::memory_order_relaxed);
 }
 
 // Makes a writer of `bytes` take its part of the background work if that is late.
 void Engine::Impl::HelpIfLate(uint64_t bytes) {
-  uint64_t bytes_per_help = bytes_per_help_.load(std::memory_order_relaxed);
+  uint64_t bytes_per_help = help_.bytes_per_step.load(std::memory_order_relaxed);
   if (bytes_per_help == 0) return;
-  uint64_t unhelped = unhelped_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  uint64_t unhelped = help_.unhelped_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   while (bytes_per_help != 0 && unhelped >= bytes_per_help) {
-    if (!unhelped_bytes_.compare_exchange_weak(unhelped, unhelped - bytes_per_help,
-                                               std::memory_order_relaxed)) {
+    if (!help_.unhelped_bytes.compare_exchange_weak(unhelped, unhelped - bytes_per_help,
+                                                    std::memory_order_relaxed)) {
       continue;
     }
     unhelped -= bytes_per_help;
@@ -97,7 +97,7 @@ void Engine::Impl::HelpIfLate(uint64_t bytes) {
     // removed, which the next start removes.
     TakeStep().IgnoreError();
     UpdateLateness();
-    bytes_per_help = bytes_per_help_.load(std::memory_order_relaxed);
+    bytes_per_help = help_.bytes_per_step.load(std::memory_order_relaxed);
   }
 }
 

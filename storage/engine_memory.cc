@@ -46,7 +46,8 @@ absl::StatusOr<bool> Engine::Impl::MaintainMemory() {
   for (const auto& run : sorted_log_.view().runs->runs()) run_bytes.push_back(run->file_bytes());
   // A merge saves reads and memory, but keeps compaction off for all its time.
   const bool can_wait = compaction_is_late_ && run_bytes.size() < kRunsTooMany;
-  const bool may_merge = !can_wait && checkpointer_->checkpoint_count() >= next_merge_checkpoint_;
+  const bool may_merge =
+      !can_wait && checkpointer_->checkpoint_count() >= sweeps_.next_merge_checkpoint;
   if (const size_t run_count = RunsToMerge(run_bytes); run_count != 0 && may_merge) {
     return StartMerge(run_count);
   }
@@ -78,7 +79,7 @@ absl::StatusOr<bool> Engine::Impl::StepCheckpointer() {
       {.actor = identity_.actor, .last_hlc = clock_.last(), .last_tx_id = last_tx_id_.load()});
   // A merge needs as much space as its runs take: on a full disk checkpoints come first.
   if (merges && absl::IsResourceExhausted(more.status())) {
-    next_merge_checkpoint_ = checkpointer_->checkpoint_count() + kCheckpointsPerMergeTry;
+    sweeps_.next_merge_checkpoint = checkpointer_->checkpoint_count() + kCheckpointsPerMergeTry;
   }
   SLIP_RETURN_IF_ERROR(JudgeDerived(more.status()));
   return true;
@@ -100,7 +101,8 @@ void Engine::Impl::UpdateHotBudget() {
                           2 * options_.unflushed_bytes_max +
                           sorted_log_.view().runs->memory_bytes() + checkpoint_bytes +
                           (observer_ == nullptr ? 0 : observer_->memory_bytes());
-  hot_budget_.store(HotBudgetBytes(options_.memory_limit_bytes, others), std::memory_order_relaxed);
+  hot_.bytes_max.store(HotBudgetBytes(options_.memory_limit_bytes, others),
+                       std::memory_order_relaxed);
 }
 
 uint64_t Engine::Impl::ReplayBytes() const {
@@ -119,47 +121,47 @@ uint64_t Engine::Impl::CheckpointDebtBytes() const {
 bool Engine::Impl::CheckpointIsDue(const KeyDirStats& stats) const {
   if (ReplayBytes() >= options_.checkpoint_bytes) return true;
   // What fills memory can be evicted only after one.
-  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+  const uint64_t budget = hot_.bytes_max.load(std::memory_order_relaxed);
   const uint64_t entry_count = stats.live_count + stats.tombstone_count + stats.damaged_count;
-  return stats.dirty_count != 0 && hot_bytes() > budget / 4 * 3 &&
+  return stats.dirty_count != 0 && hot_.now() > budget / 4 * 3 &&
          2 * stats.dirty_count >= entry_count;
 }
 
 // Evicts what was not used lately if the KeyDir is beyond its budget; returns whether another sweep
 // may find more.
 bool Engine::Impl::EvictSome(const KeyDirStats& stats) {
-  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+  const uint64_t budget = hot_.bytes_max.load(std::memory_order_relaxed);
   const uint64_t entry_count = stats.live_count + stats.tombstone_count;
-  if (hot_bytes() <= budget || entry_count <= stats.dirty_count) return false;
-  for (int i = 0; i < kShardsPerSweep && hot_bytes() > budget; ++i) {
-    const uint8_t index = next_evicted_shard_++;
+  if (hot_.now() <= budget || entry_count <= stats.dirty_count) return false;
+  for (int i = 0; i < kShardsPerSweep && hot_.now() > budget; ++i) {
+    const uint8_t index = sweeps_.next_evicted_shard++;
     KeyDir::Exclusive locked(&keydir_, StripeOf(index));
     KeyDir::Shard& shard = locked.shard(index);
     const uint64_t bytes_before = shard.table.bytes();
     const size_t evicted_count = shard.table.Evict(kBucketsPerSweep);
     if (evicted_count == 0) continue;
     shard.complete = false;
-    evicted_count_.fetch_add(evicted_count, std::memory_order_relaxed);
-    hot_bytes_.fetch_sub(bytes_before - shard.table.bytes(), std::memory_order_relaxed);
+    hot_.evicted_count.fetch_add(evicted_count, std::memory_order_relaxed);
+    hot_.bytes.fetch_sub(bytes_before - shard.table.bytes(), std::memory_order_relaxed);
   }
-  return hot_bytes() > budget;
+  return hot_.now() > budget;
 }
 
 // Brings all of one shard into memory if there is room; returns whether there may be more to do.
 absl::StatusOr<bool> Engine::Impl::WarmUp() {
   const SortedLog::View view = sorted_log_.view();
-  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+  const uint64_t budget = hot_.bytes_max.load(std::memory_order_relaxed);
   // Twice the mean and a few: what comes in must not have to leave at once.
   const uint64_t entry_count = 2 * view.runs->entry_count() / base::kShardCount + 16;
-  if (hot_bytes() + entry_count * kBytesPerEntry > budget / 5 * 4) return false;
+  if (hot_.now() + entry_count * kBytesPerEntry > budget / 5 * 4) return false;
   for (int turn = 0; turn < base::kShardCount; ++turn) {
-    const uint8_t index = next_warmed_shard_;
+    const uint8_t index = sweeps_.next_warmed_shard;
     const bool complete = [&] {
       KeyDir::Exclusive locked(&keydir_, StripeOf(index));
       return locked.shard(index).complete;
     }();
     if (!complete) return WarmUpShard(index, view);
-    ++next_warmed_shard_;
+    ++sweeps_.next_warmed_shard;
   }
   return false;
 }
@@ -185,7 +187,7 @@ absl::StatusOr<bool> Engine::Impl::WarmUpShard(uint8_t index, const SortedLog::V
 // Holds a writer back while the KeyDir is far beyond its budget.
 absl::Status Engine::Impl::MakeMemory() {
   if (options_.memory_limit_bytes == 0) return absl::OkStatus();
-  while (IsFarBeyondBudget()) {
+  while (IsFarBeyondMax(hot_)) {
     absl::MutexLock lock(&maintain_mutex_);
     const absl::StatusOr<bool> more = MaintainMemory();
     // Whether a full disk takes this write is for the log to say.
@@ -196,10 +198,10 @@ absl::Status Engine::Impl::MakeMemory() {
   return absl::OkStatus();
 }
 
-bool Engine::Impl::IsFarBeyondBudget() const {
-  const uint64_t budget = hot_budget_.load(std::memory_order_relaxed);
+bool IsFarBeyondMax(const HotMemory& hot) {
+  const uint64_t budget = hot.bytes_max.load(std::memory_order_relaxed);
   if (budget == std::numeric_limits<uint64_t>::max()) return false;
-  return hot_bytes() > budget + budget / kHardDivisor + kHardBytes;
+  return hot.now() > budget + budget / kHardDivisor + kHardBytes;
 }
 
 // Before a clean end: leaves little for the next start to read.

@@ -264,15 +264,14 @@ absl::StatusOr<LogRecovery> Engine::Impl::ReadLog(const LogRecoveryOptions& opti
       known.push_back({.number = segment.number,
                        .record_bytes = segment.record_bytes,
                        .holds_writes = (segment.flags & kIndexSegmentHoldsWrites) != 0,
+                       .holds_commits = (segment.flags & kIndexSegmentHoldsCommits) != 0,
                        .damaged = (segment.flags & kIndexSegmentDamaged) != 0});
     }
   }
   LogRecoveryOptions from = options;
   from.known_segments = known;
   return RecoverLog(fs_, directory_, inventory.segment_numbers, from,
-                    [this](const RecordView& record, const Location& location) {
-                      return Restore(record, location);
-                    });
+                    [this](const RecoveredRecord& recovered) { return Restore(recovered); });
 }
 
 // Takes over the account of dead bytes, of those segments that are still there.
@@ -337,7 +336,7 @@ absl::Status Engine::Impl::DiscardIndex() {
   sorted_log_.Replace({});
   keydir_.Clear();
   segment_table_.Clear();
-  hot_bytes_ = 0;
+  hot_.bytes = 0;
   const absl::Status removed = fs_->Remove(JoinPath(directory_, kIndexFileName));
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   if (removed.ok()) SLIP_RETURN_IF_ERROR(fs_->SyncDirectory(directory_));
@@ -354,13 +353,23 @@ absl::Status Engine::Impl::RemoveOtherRuns(absl::Span<const uint64_t> kept_numbe
 }
 
 // Takes a record of the log into the KeyDir, unless the runs have it or what superseded it.
-absl::Status Engine::Impl::Restore(const RecordView& record, const Location& location) {
+absl::Status Engine::Impl::Restore(const RecoveredRecord& recovered) {
+  const RecordView& record = recovered.record;
+  const Location& location = recovered.location;
   const base::KeyId key_id = base::KeyIdOf(record.key);
-  if (loaded_.has_value() && location < loaded_->index.shards[key_id.shard()].position()) {
+  if (loaded_.has_value() && recovered.effect < loaded_->index.shards[key_id.shard()].position()) {
     return absl::OkStatus();
   }
+  last_tx_id_ = std::max(last_tx_id_.load(), record.header.tx_id);
   KeyDir::Exclusive locked(&keydir_, StripeOf(key_id.shard()));
   KeyDir::Shard& shard = locked.shard(key_id.shard());
+  if (recovered.fate == RecordFate::kStreamed) {
+    AddDead(location, record.bytes(), shard);
+    return absl::OkStatus();
+  }
+  // Even where it comes twice, with its Commit and with a copy of that: then it is dead again
+  // below.
+  if (recovered.fate == RecordFate::kCommitted) Revive(location, record.bytes(), shard);
   const base::Version version = record.version();
   SLIP_RETURN_IF_ERROR(shard.table.Admit(version.actor));
   Upsert(
@@ -382,7 +391,6 @@ absl::Status Engine::Impl::Restore(const RecordView& record, const Location& loc
   if (record.header.actor == identity_.actor) {
     shard.last_sequence = std::max(shard.last_sequence, record.header.sequence);
   }
-  last_tx_id_ = std::max(last_tx_id_.load(), record.header.tx_id);
   return absl::OkStatus();
 }
 

@@ -45,7 +45,7 @@ absl::StatusOr<ReadResult> Engine::Impl::Begin(absl::string_view key, absl::Time
                          !(*found)->entry.tombstone && key.size() <= kKeyBytesCeiling;
   if (!is_record) return Get(key, now);
   const LocatedEntry& located = **found;
-  const Lsn lsn = log_->IsDurable(located.location) ? 0 : log_->appended_lsn();
+  const Lsn lsn = IsDurable(located.location) ? 0 : log_->appended_lsn();
   absl::StatusOr<StartedLogRead> read =
       log_->StartRead(located.location, located.entry.record_bytes);
   if (!read.ok()) return Get(key, now);

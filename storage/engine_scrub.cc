@@ -8,6 +8,7 @@
 namespace slipstream::storage {
 
 bool Engine::Impl::Agrees(const RecordView& record, const Location& location) {
+  if (!IsChange(record.header)) return true;  // The end of a streamed transaction: nobody's.
   const base::KeyId key_id = base::KeyIdOf(record.key);
   absl::optional<LocatedEntry> located;
   {

@@ -111,7 +111,7 @@ absl::Status Engine::Impl::CheckGuard(const Guard& guard, absl::Time now,
 bool Engine::Impl::IsDurable(const Guard& guard, KeyDir::Exclusive& locked) const {
   for (const base::KeyId& key_id : guard.key_ids) {
     const absl::optional<LocatedEntry> located = locked.shard(key_id.shard()).table.Find(key_id);
-    if (located.has_value() && !log_->IsDurable(located->location)) return false;
+    if (located.has_value() && !IsDurable(located->location)) return false;
   }
   return true;
 }

@@ -36,11 +36,6 @@ absl::Status CheckValueSize(absl::string_view value, bool deletes, uint32_t valu
                 base::kReasonValueSize);
 }
 
-struct BatchSize {
-  uint64_t operations = 0;
-  uint64_t bytes = 0;  // Of keys and values.
-};
-
 absl::Status CheckBatchSize(const BatchSize& size, const BatchSize& max) {
   if (size.operations > max.operations) {
     return Refuse(
@@ -64,26 +59,6 @@ absl::Status CheckKeysDiffer(absl::Span<const Mutation> mutations) {
   return Refuse("a key occurs twice in an atomic batch", base::kReasonMessageInvalid);
 }
 
-// A version beyond the ceiling would be acknowledged, and refused by every reader afterwards.
-absl::Status CheckClock(base::Hlc last) {
-  if (last <= kClockCeiling) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrFormat(
-      "the clock is at 0x%016x, beyond 0x%016x: there are no versions left", last, kClockCeiling));
-}
-
-// Refuses to give the dots that `key_ids` ask for beyond the last sequence.
-absl::Status CheckDots(absl::Span<const base::KeyId> key_ids, KeyDir::Exclusive& locked) {
-  for (const base::KeyId& key_id : key_ids) {
-    const uint64_t last = locked.shard(key_id.shard()).last_sequence;
-    if (last + key_ids.size() > kSequenceCeiling) {
-      return absl::FailedPreconditionError(
-          absl::StrFormat("shard %d is at sequence %d of %d: this actor has no dots left",
-                          key_id.shard(), last, kSequenceCeiling));
-    }
-  }
-  return absl::OkStatus();
-}
-
 base::Version VersionOf(const RecordHeader& header) {
   return {.hlc = header.hlc, .actor = base::ActorId{header.actor}};
 }
@@ -93,7 +68,34 @@ BatchSize MaxOfBatch(const Limits& limits) {
 }
 
 BatchSize MaxOfTransaction(const Limits& limits) {
-  return {.operations = limits.transaction_operations_max, .bytes = limits.transaction_bytes_max};
+  return {.operations = limits.transaction_operations_max,
+          .bytes = limits.transaction_buffer_bytes};
+}
+
+absl::Status EnsureRoom(Log& log, const RecordBatch& batch) {
+  return batch.spans_frames ? log.EnsureRoomSpanning(batch.records)
+                            : log.EnsureRoom(batch.payload_bytes, batch.purpose());
+}
+
+absl::StatusOr<Lsn> TryAppend(Log& log, RecordBatch& batch) {
+  return batch.spans_frames ? log.TryAppendSpanning(absl::MakeSpan(batch.records))
+                            : log.TryAppend(absl::MakeSpan(batch.records), batch.purpose());
+}
+
+}  // namespace
+
+// A version beyond the ceiling would be acknowledged, and refused by every reader afterwards.
+absl::Status CheckClock(base::Hlc last) {
+  if (last <= kClockCeiling) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "the clock is at 0x%016x, beyond 0x%016x: there are no versions left", last, kClockCeiling));
+}
+
+absl::Status CheckDots(uint8_t shard, uint64_t last_sequence, uint64_t count) {
+  if (last_sequence + count <= kSequenceCeiling) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrFormat("shard %d is at sequence %d of %d: this actor has no dots left", shard,
+                      last_sequence, kSequenceCeiling));
 }
 
 absl::Status CheckMutations(absl::Span<const Mutation> mutations, Atomicity atomicity,
@@ -112,18 +114,6 @@ absl::Status CheckMutations(absl::Span<const Mutation> mutations, Atomicity atom
   SLIP_RETURN_IF_ERROR(CheckBatchSize(size, max));
   return atomicity == Atomicity::kAll ? CheckKeysDiffer(mutations) : absl::OkStatus();
 }
-
-absl::Status EnsureRoom(Log& log, const RecordBatch& batch) {
-  return batch.spans_frames ? log.EnsureRoomSpanning(batch.records)
-                            : log.EnsureRoom(batch.payload_bytes, batch.purpose());
-}
-
-absl::StatusOr<Lsn> TryAppend(Log& log, RecordBatch& batch) {
-  return batch.spans_frames ? log.TryAppendSpanning(absl::MakeSpan(batch.records))
-                            : log.TryAppend(absl::MakeSpan(batch.records), batch.purpose());
-}
-
-}  // namespace
 
 absl::StatusOr<WriteResult> Engine::Impl::Write(absl::Span<const Mutation> mutations,
                                                 Atomicity atomicity, absl::Time now) {
@@ -177,7 +167,10 @@ absl::StatusOr<WriteResult> Engine::Impl::WriteIf(const Guard& guard,
 absl::StatusOr<Lsn> Engine::Impl::AppendNew(RecordBatch& batch, absl::Time now,
                                             KeyDir::Exclusive& locked) {
   SLIP_RETURN_IF_ERROR(CheckClock(std::max(clock_.last(), base::HlcFromTime(now))));
-  SLIP_RETURN_IF_ERROR(CheckDots(batch.key_ids, locked));
+  for (const base::KeyId& key_id : batch.key_ids) {
+    SLIP_RETURN_IF_ERROR(CheckDots(key_id.shard(), locked.shard(key_id.shard()).last_sequence,
+                                   batch.key_ids.size()));
+  }
   for (size_t i = 0; i < batch.key_ids.size(); ++i) {
     PendingRecord& record = batch.records[i];
     record.header.hlc = clock_.Next(now);
@@ -215,7 +208,7 @@ bool Engine::Impl::Upsert(const LocatedEntry& located, KeyDir::Shard& shard) {
   }
   if (result.replaced_bytes != 0) AddDead(result.replaced, result.replaced_bytes, shard);
   if (const uint64_t bytes = shard.table.bytes(); bytes != bytes_before) {
-    hot_bytes_.fetch_add(bytes - bytes_before, std::memory_order_relaxed);
+    hot_.bytes.fetch_add(bytes - bytes_before, std::memory_order_relaxed);
   }
   return true;
 }

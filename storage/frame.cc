@@ -14,19 +14,25 @@ namespace {
 // The header's CRC covers what follows the CRC.
 constexpr size_t kCrcedFrom = offsetof(FrameHeader, incarnation);
 
-bool IsEndOfTransaction(const RecordView& record) {
-  return record.header.type == RecordType::kCommit || record.header.type == RecordType::kRollback;
+// The transaction whose records stand next to each other around this one; 0: none. The records of a
+// streamed one stand each for itself.
+uint64_t RunOf(const RecordHeader& header) { return IsStreamed(header) ? 0 : header.tx_id; }
+
+// Returns whether the record ends such a transaction.
+bool IsEndOfRun(const RecordHeader& header) {
+  return !IsStreamed(header) &&
+         (header.type == RecordType::kCommit || header.type == RecordType::kRollback);
 }
 
 // Returns the index after the last record of the transaction that starts at `first`, its end
 // included, or 0 if the transaction is not whole.
 size_t EndOfTransaction(const std::vector<PlacedRecord>& records, size_t first) {
-  const uint64_t tx_id = records[first].record.header.tx_id;
+  const uint64_t tx_id = RunOf(records[first].record.header);
   for (size_t i = first; i < records.size(); ++i) {
     const RecordHeader& header = records[i].record.header;
     // A gap in the indices is a record that could not be salvaged.
-    if (header.tx_id != tx_id || records[i].index != records[first].index + (i - first)) return 0;
-    if (!IsEndOfTransaction(records[i].record)) continue;
+    if (RunOf(header) != tx_id || records[i].index != records[first].index + (i - first)) return 0;
+    if (!IsEndOfRun(header)) continue;
     const bool whole = header.type == RecordType::kRollback || header.sequence == i - first;
     return whole && i != first ? i + 1 : 0;
   }
@@ -40,7 +46,7 @@ std::vector<PlacedRecord> WholeTransactions(const std::vector<PlacedRecord>& rec
   std::vector<PlacedRecord> whole(records.begin(),
                                   records.begin() + static_cast<ptrdiff_t>(part.ended_count));
   for (size_t i = part.ended_count; i < records.size();) {
-    const size_t end = records[i].record.header.tx_id == 0 ? i + 1 : EndOfTransaction(records, i);
+    const size_t end = RunOf(records[i].record.header) == 0 ? i + 1 : EndOfTransaction(records, i);
     if (end == 0) {
       ++i;
       continue;
@@ -99,12 +105,12 @@ absl::StatusOr<absl::string_view> DecodeFramePayload(const FrameHeader& header,
 
 SpanningPart SpanningPartOf(const std::vector<PlacedRecord>& records, uint32_t record_count) {
   if (records.empty()) return {};
-  const uint64_t tx_id = records.front().record.header.tx_id;
+  const uint64_t tx_id = RunOf(records.front().record.header);
   if (tx_id == 0) return {};
   for (size_t i = 0; i < records.size(); ++i) {
     const RecordHeader& header = records[i].record.header;
-    if (header.tx_id != tx_id || records[i].index != i) return {};
-    if (!IsEndOfTransaction(records[i].record)) continue;
+    if (RunOf(header) != tx_id || records[i].index != i) return {};
+    if (!IsEndOfRun(header)) continue;
     // A Commit that counts more than stand before it here is the end of more than this frame.
     if (header.type != RecordType::kCommit || header.sequence <= i) return {};
     return {.ended_count = i + 1};
@@ -169,14 +175,14 @@ std::vector<PlacedRecord> CommittedRecords(std::vector<PlacedRecord> records) {
   bool keep = true;
   for (size_t i = records.size(); i-- > 0;) {
     const RecordHeader& header = records[i].record.header;
-    if (IsEndOfTransaction(records[i].record)) {
+    if (IsEndOfRun(header)) {
       keep = header.type == RecordType::kCommit;
-    } else if (header.tx_id != 0 && !keep) {
+    } else if (RunOf(header) != 0 && !keep) {
       records[i].record.header.type = RecordType::kRollback;
     }
   }
   std::erase_if(records,
-                [](const PlacedRecord& placed) { return IsEndOfTransaction(placed.record); });
+                [](const PlacedRecord& placed) { return IsEndOfRun(placed.record.header); });
   return records;
 }
 

@@ -105,7 +105,8 @@ absl::StatusOr<std::vector<PlacedRecord>> DecodeRecords(absl::string_view payloa
 std::vector<PlacedRecord> SalvageRecords(absl::string_view payload, uint32_t record_count);
 
 // Returns `records` without ends of transactions and without what a Rollback undoes: what applies,
-// if the transaction that spans frames does.
+// if the transaction that spans frames does. Those of streamed ones, their ends too, stay: they
+// apply as stream_commit.h says.
 std::vector<PlacedRecord> CommittedRecords(std::vector<PlacedRecord> records);
 
 }  // namespace slipstream::storage

@@ -77,8 +77,9 @@ static_assert(std::has_unique_object_representations_v<IndexShard>, "no padding 
 
 // The bits of IndexSegment::flags.
 inline constexpr uint32_t kIndexSegmentFull = 1;  // Took no more frames: record_bytes is final.
-inline constexpr uint32_t kIndexSegmentHoldsWrites = 2;  // As Segment::holds_writes.
-inline constexpr uint32_t kIndexSegmentDamaged = 4;      // As Segment::damaged.
+inline constexpr uint32_t kIndexSegmentHoldsWrites = 2;   // As Segment::holds_writes.
+inline constexpr uint32_t kIndexSegmentDamaged = 4;       // As Segment::damaged.
+inline constexpr uint32_t kIndexSegmentHoldsCommits = 8;  // As Segment::holds_commits.
 
 // One for each segment that is full or has dead bytes, after the numbers of the runs.
 struct IndexSegment {

@@ -88,9 +88,11 @@ absl::Status Log::EnsureRoom(uint64_t payload_bytes, AppendPurpose purpose) {
 absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records, AppendPurpose purpose) {
   uint64_t payload_bytes = 0;
   uint64_t record_bytes = 0;  // Without the end of a transaction, which has no key.
+  bool commits_stream = false;
   for (const PendingRecord& record : records) {
     payload_bytes += record.bytes();
     if (!record.key.empty()) record_bytes += record.bytes();
+    commits_stream = commits_stream || IsStreamCommit(record.header);
   }
   absl::MutexLock lock(&mutex_);
   SLIP_RETURN_IF_ERROR(status_);
@@ -99,6 +101,7 @@ absl::StatusOr<Lsn> Log::TryAppend(absl::Span<PendingRecord> records, AppendPurp
   CopyInto(*frame, records);
   unflushed_bytes_ += payload_bytes;
   CountAppended(*frame->segment, record_bytes, purpose);
+  if (commits_stream) frame->segment->holds_commits.store(true, std::memory_order_relaxed);
   const Lsn last_lsn = appended_lsn_.load(std::memory_order_relaxed) + records.size();
   appended_lsn_.store(last_lsn, std::memory_order_release);
   return last_lsn;

@@ -9,18 +9,17 @@
 #include "absl/strings/str_format.h"
 #include "base/coding.h"
 #include "base/error_reason.h"
+#include "base/key_id.h"
 #include "base/status_macros.h"
 #include "storage/aligned_buffer.h"
 #include "storage/ceilings.h"
 #include "storage/segment.h"
 #include "storage/segment_scan.h"
 #include "storage/spanning_run.h"
+#include "storage/stream_commit.h"
 
 namespace slipstream::storage {
 namespace {
-
-using OnRecord =
-    absl::FunctionRef<absl::Status(const RecordView& record, const Location& location)>;
 
 // A segment's file and what its header page says.
 struct FoundSegment {
@@ -30,6 +29,7 @@ struct FoundSegment {
   uint64_t recycled_incarnation = 0;     // As its mark says; 0: it has none.
   std::string header_problem;
   bool has_our_magic = false;
+  absl::optional<SegmentExpectation> expectation;  // With which it was read; nullopt: it was not.
 };
 
 absl::Status Foreign(const std::string& path, absl::string_view problem) {
@@ -40,7 +40,7 @@ absl::Status Foreign(const std::string& path, absl::string_view problem) {
 class Recovery {
  public:
   Recovery(FileSystem* fs, absl::string_view directory, const LogRecoveryOptions& options,
-           OnRecord on_record)
+           OnRecovered on_record)
       : fs_(fs), directory_(directory), options_(options), on_record_(on_record) {}
 
   absl::StatusOr<LogRecovery> Run(absl::Span<const uint64_t> numbers) && {
@@ -218,6 +218,7 @@ class Recovery {
     segment.previous = LinkBefore(*found.header);
     segment.record_bytes = known->record_bytes;
     segment.holds_writes = known->holds_writes;
+    segment.holds_commits = known->holds_commits;
     return true;
   }
 
@@ -227,7 +228,8 @@ class Recovery {
     if (Skip(index)) return absl::OkStatus();
     SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found));
     const absl::string_view bytes = buffer.view();
-    SLIP_ASSIGN_OR_RETURN(SegmentExpectation expectation, Expect(index, bytes));
+    SLIP_ASSIGN_OR_RETURN(const SegmentExpectation expectation, Expect(index, bytes));
+    found_[index].expectation = expectation;
     DropIfCutOff(expectation.first_lsn);
     NoteGap(found.segment->number, expectation.first_lsn);
     SegmentScan scan = ScanSegment(
@@ -264,8 +266,75 @@ class Recovery {
 
   void Apply(const RecordView& record, const Location& location) {
     if (!status_.ok()) return;
-    FindSegment(location.segment_number)->segment->record_bytes += record.bytes();
-    status_ = on_record_(record, location);
+    Segment& segment = *FindSegment(location.segment_number)->segment;
+    if (IsChange(record.header)) {
+      segment.record_bytes += record.bytes();
+      const bool is_streamed = IsStreamed(record.header);
+      status_ = on_record_({.record = record,
+                            .location = location,
+                            .effect = location,
+                            .fate = is_streamed ? RecordFate::kStreamed : RecordFate::kApplies});
+    } else if (IsStreamCommit(record.header)) {
+      segment.holds_commits = true;
+      status_ = ApplyStreamed(record, location);
+    }
+  }
+
+  // Applies the records of a streamed transaction, now that its Commit was read.
+  absl::Status ApplyStreamed(const RecordView& record, const Location& location) {
+    absl::StatusOr<StreamCommit> commit = DecodeStreamCommit(record);
+    if (!commit.ok()) {
+      return absl::DataLossError(absl::StrFormat("segment %d offset %d: %s",
+                                                 location.segment_number, location.offset,
+                                                 std::string(commit.status().message())));
+    }
+    const bool is_copy = commit->first_place.segment_number != 0;
+    const Location effect = is_copy ? commit->first_place : location;
+    for (const StreamExtent& extent : commit->extents) {
+      const auto found = FindSegment(extent.segment_number);
+      // Compaction has copied what was current of a segment that is no more.
+      if (found == found_.end() || found->segment->number != extent.segment_number) continue;
+      SLIP_RETURN_IF_ERROR(
+          ApplyExtent(static_cast<size_t>(found - found_.begin()), extent, *commit, effect));
+    }
+    return absl::OkStatus();
+  }
+
+  // Reads the segment at `index`, again mostly, for what the Commit names of it.
+  absl::Status ApplyExtent(size_t index, const StreamExtent& extent, const StreamCommit& commit,
+                           const Location& effect) {
+    SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found_[index]));
+    const bool is_news = !found_[index].expectation.has_value();
+    if (is_news) {
+      SLIP_ASSIGN_OR_RETURN(found_[index].expectation, Expect(index, buffer.view()));
+    }
+    absl::Status status;
+    SpanningRun run;
+    SegmentScan scan = ScanSegment(
+        buffer.view(), *found_[index].expectation, run,
+        [&](const RecordView& record, const Location& location) {
+          const bool is_meant = status.ok() && IsStreamed(record.header) &&
+                                IsChange(record.header) && record.header.tx_id == commit.tx_id &&
+                                location.offset >= extent.first_offset &&
+                                location.offset <= extent.last_offset;
+          if (!is_meant) return;
+          const absl::StatusOr<RecordHeader> header =
+              commit.Resolve(record.header, base::KeyIdOf(record.key).shard());
+          status = header.status();
+          if (!status.ok()) return;
+          RecoveredRecord recovered{
+              .record = record, .location = location, .effect = effect, .fate = {}};
+          recovered.record.header = *header;
+          recovered.fate = RecordFate::kCommitted;
+          status = on_record_(recovered);
+        });
+    if (!is_news) return status;  // Its damage was reported when it was read first.
+    for (DamagedRange& range : scan.damaged) {
+      const bool concerns =
+          range.first_offset <= extent.last_offset && extent.first_offset < range.end_offset;
+      if (concerns) result_.report.damaged.push_back(std::move(range));
+    }
+    return status;
   }
 
   std::vector<FoundSegment>::iterator FindSegment(uint64_t number) {
@@ -491,7 +560,7 @@ class Recovery {
   FileSystem* const fs_;
   const std::string directory_;
   const LogRecoveryOptions& options_;
-  const OnRecord on_record_;
+  const OnRecovered on_record_;
   std::vector<FoundSegment> found_;  // In use, ascending.
   SpanningRun run_;
   absl::Status status_;  // Of on_record_.
@@ -505,7 +574,7 @@ class Recovery {
 
 absl::StatusOr<LogRecovery> RecoverLog(FileSystem* fs, absl::string_view directory,
                                        absl::Span<const uint64_t> numbers,
-                                       const LogRecoveryOptions& options, OnRecord on_record) {
+                                       const LogRecoveryOptions& options, OnRecovered on_record) {
   return Recovery(fs, directory, options, on_record).Run(numbers);
 }
 

@@ -32,6 +32,7 @@ struct KnownSegment {
   uint64_t number = 0;
   uint64_t record_bytes = 0;  // As Segment::record_bytes; so are the others.
   bool holds_writes = false;
+  bool holds_commits = false;
   bool damaged = false;
 };
 
@@ -48,6 +49,22 @@ struct LogRecoveryOptions {
   absl::Span<const SegmentGap> gaps;
 };
 
+// What is to become of a record.
+enum class RecordFate : uint8_t {
+  kApplies,
+  kStreamed,   // Nothing, and its bytes are dead, unless it comes again as:
+  kCommitted,  // It applies, as its Commit was read; it has the version and the dot that this
+               // gives.
+};
+
+struct RecoveredRecord {
+  RecordView record;
+  Location location;
+  Location effect;  // Where the log says that it applies: at its Commit if it was streamed.
+  RecordFate fate = RecordFate::kApplies;
+};
+using OnRecovered = absl::FunctionRef<absl::Status(const RecoveredRecord& recovered)>;
+
 struct LogRecovery {
   LogTail tail;
   uint64_t node_id = 0;   // As given, or as found.
@@ -57,13 +74,13 @@ struct LogRecovery {
   std::vector<uint64_t> abandoned_numbers;  // Descending.
 };
 
-// Reads the segments `numbers` (ascending) of `directory`; calls `on_record` for each record that
-// applies, in log order; an error that it returns ends the recovery. When this returns, all that
-// was read is durable. FAILED_PRECONDITION (DIRECTORY_FOREIGN), or what the file system returns.
-absl::StatusOr<LogRecovery> RecoverLog(
-    FileSystem* fs, absl::string_view directory, absl::Span<const uint64_t> numbers,
-    const LogRecoveryOptions& options,
-    absl::FunctionRef<absl::Status(const RecordView& record, const Location& location)> on_record);
+// Reads the segments `numbers` (ascending) of `directory`; calls `on_record` for each change, in
+// the order in which they apply; an error that it returns ends the recovery. When this returns, all
+// that was read is durable. FAILED_PRECONDITION (DIRECTORY_FOREIGN), DATA_LOSS for a Commit that no
+// writer writes, or what the file system returns.
+absl::StatusOr<LogRecovery> RecoverLog(FileSystem* fs, absl::string_view directory,
+                                       absl::Span<const uint64_t> numbers,
+                                       const LogRecoveryOptions& options, OnRecovered on_record);
 
 }  // namespace slipstream::storage
 

@@ -79,8 +79,8 @@ class LogRecoveryTest : public ::testing::Test {
                        .known_segments = known,
                        .durable_lsn = last_lsn_,
                        .segment_bytes = kOptions.segment_bytes},
-                      [this](const RecordView&, const Location& location) {
-                        seen_.push_back(location);
+                      [this](const RecoveredRecord& recovered) {
+                        seen_.push_back(recovered.location);
                         return absl::OkStatus();
                       });
   }

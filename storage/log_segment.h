@@ -44,6 +44,8 @@ struct Segment {
   std::atomic<uint64_t> record_bytes{0};  // Of its Puts and Deletes.
   // Something else than compaction's copies was appended: it may be packed more tightly.
   std::atomic<bool> holds_writes{false};
+  // Commits of streamed transactions: dead or not, they are copied or kept.
+  std::atomic<bool> holds_commits{false};
 };
 
 // A segment that takes no more frames and is durable whole; a snapshot that stays true until it is
@@ -54,6 +56,7 @@ struct SealedSegment {
   uint64_t bytes = 0;  // Of the file, the unused rest too.
   uint64_t record_bytes = 0;
   bool holds_writes = false;
+  bool holds_commits = false;
   bool damaged = false;  // Never dropped: the next Open must report the same.
 };
 

@@ -54,6 +54,7 @@ std::vector<SealedSegment> Log::SealedSegments() const {
                       .bytes = segment->bytes,
                       .record_bytes = segment->record_bytes.load(std::memory_order_relaxed),
                       .holds_writes = segment->holds_writes.load(std::memory_order_relaxed),
+                      .holds_commits = segment->holds_commits.load(std::memory_order_relaxed),
                       .damaged = segment->damaged});
   }
   return sealed;

@@ -40,8 +40,11 @@ absl::Status ValidateLimits(const Limits& limits) {
   SLIP_RETURN_IF_ERROR(
       CheckBounds("transaction_operations_max", limits.transaction_operations_max,
                   {.min = limits.batch_operations_max, .max = kTransactionOperationsCeiling}));
+  SLIP_RETURN_IF_ERROR(
+      CheckBounds("transaction_buffer_bytes", limits.transaction_buffer_bytes,
+                  {.min = limits.batch_bytes_max, .max = kTransactionBytesCeiling}));
   return CheckBounds("transaction_bytes_max", limits.transaction_bytes_max,
-                     {.min = limits.batch_bytes_max, .max = kTransactionBytesCeiling});
+                     {.min = limits.transaction_buffer_bytes, .max = kTransactionBytesCeiling});
 }
 
 }  // namespace

@@ -15,10 +15,13 @@ struct Limits {
   uint32_t value_bytes_max = 1 << 20;    // Up to kValueBytesCeiling.
   uint32_t batch_operations_max = 1000;  // Mutations in one Write, preconditions in one Transact.
   uint32_t batch_bytes_max = 4 << 20;    // Key and value bytes in one Write, of preconditions too.
-  // Mutations in one Transact, and their key and value bytes: not less than of a batch. Such a
-  // transaction is in memory twice until it is written, and readers wait while it is copied.
+  // Mutations in one Transact, and writes in one Transaction; not less than in a batch.
   uint32_t transaction_operations_max = 100'000;
-  uint32_t transaction_bytes_max = 64 << 20;
+  // Key and value bytes in one Transact, and what a Transaction has of them in memory before it
+  // streams them to the log; not less than of a batch. What it commits without that is in memory
+  // twice until it is written, and readers wait while it is copied.
+  uint32_t transaction_buffer_bytes = 16 << 20;
+  uint32_t transaction_bytes_max = 1 << 30;  // Key and value bytes in one Transaction.
 };
 
 // When an acknowledged write is on disk.

@@ -46,14 +46,17 @@ TEST(OptionsTest, BoundsOfLimits) {
 TEST(OptionsTest, ATransactionIsNotBoundedBelowABatch) {
   EXPECT_OK(Validate([](Options& o) {
     o.limits.transaction_operations_max = o.limits.batch_operations_max;
+    o.limits.transaction_buffer_bytes = o.limits.batch_bytes_max;
     o.limits.transaction_bytes_max = o.limits.batch_bytes_max;
   }));
   EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_operations_max = 999; }),
               Refused("transaction_operations_max is 999, not 1000 to 1000000"));
   EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_operations_max = 1'000'001; }),
               Refused("transaction_operations_max"));
-  EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_bytes_max = (4 << 20) - 1; }),
-              Refused("transaction_bytes_max"));
+  EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_buffer_bytes = (4 << 20) - 1; }),
+              Refused("transaction_buffer_bytes is 4194303, not 4194304 to 1073741824"));
+  EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_bytes_max = (16 << 20) - 1; }),
+              Refused("transaction_bytes_max is 16777215, not 16777216 to 1073741824"));
   EXPECT_THAT(Validate([](Options& o) { o.limits.transaction_bytes_max = (1 << 30) + 1; }),
               Refused("transaction_bytes_max"));
 }

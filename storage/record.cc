@@ -30,6 +30,9 @@ absl::Status CheckChange(const RecordHeader& header) {
     return absl::DataLossError(
         absl::StrFormat("record of sequence %d, more than %d", header.sequence, kSequenceCeiling));
   }
+  if (IsStreamed(header) && header.tx_id == 0) {
+    return absl::DataLossError("streamed record of no transaction");
+  }
   const bool is_delete = header.type == RecordType::kDelete;
   if (is_delete && (header.stored_bytes != 0 || header.value_digest != base::ValueDigest{})) {
     return absl::DataLossError("delete record with a value");
@@ -44,8 +47,15 @@ absl::Status CheckEndOfTransaction(const RecordHeader& header) {
     return absl::DataLossError(
         absl::StrFormat("end of a transaction of %d records", header.sequence));
   }
-  if (header.key_bytes != 0 || header.stored_bytes != 0 || header.hlc != 0 || header.actor != 0 ||
-      header.expires_at_ms != 0 || header.value_digest != base::ValueDigest{}) {
+  const bool has_body = counts && IsStreamed(header);
+  const bool has_version = header.hlc != 0 && header.hlc <= kHlcCeiling && header.actor != 0;
+  if (has_body ? header.stored_bytes == 0 || !has_version
+               : header.stored_bytes != 0 || header.hlc != 0 || header.actor != 0) {
+    return absl::DataLossError(absl::StrFormat("end of a transaction with hlc 0x%016x and %d bytes",
+                                               header.hlc, header.stored_bytes));
+  }
+  if (header.key_bytes != 0 || header.expires_at_ms != 0 ||
+      header.value_digest != base::ValueDigest{}) {
     return absl::DataLossError("end of a transaction with the fields of a change");
   }
   return absl::OkStatus();
@@ -74,7 +84,7 @@ absl::Status CheckCodec(const RecordHeader& header) {
 
 absl::Status CheckHeader(const RecordHeader& header) {
   SLIP_RETURN_IF_ERROR(CheckCodec(header));
-  if (header.flags != 0) {
+  if ((header.flags & ~kRecordFlagStreamed) != 0) {
     return absl::DataLossError(absl::StrFormat("record flags 0x%04x are unknown", header.flags));
   }
   switch (header.type) {

@@ -24,6 +24,10 @@ enum class RecordType : uint8_t { kPut = 1, kDelete = 2, kCommit = 3, kRollback 
 // frame. compression.h makes and reads them.
 enum class Codec : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 
+// The bits of RecordHeader::flags. Of a streamed transaction, whose records reach the log before it
+// is known whether they will apply: stream_commit.h.
+inline constexpr uint16_t kRecordFlagStreamed = 1;
+
 // The header as it stands on disk.
 struct RecordHeader {
   uint32_t crc32c = 0;  // Of all that follows, to the end of the value.
@@ -65,10 +69,21 @@ struct RecordView {
   absl::string_view value;  // As stored: header.codec says how to read it.
 
   size_t bytes() const { return kRecordHeaderBytes + key.size() + value.size(); }
+  // Of a change that is not streamed; of one that is, its Commit decides.
   base::Version version() const {
     return {.hlc = header.hlc, .actor = base::ActorId{header.actor}};
   }
 };
+
+inline bool IsChange(const RecordHeader& header) {
+  return header.type == RecordType::kPut || header.type == RecordType::kDelete;
+}
+inline bool IsStreamed(const RecordHeader& header) {
+  return (header.flags & kRecordFlagStreamed) != 0;
+}
+inline bool IsStreamCommit(const RecordHeader& header) {
+  return IsStreamed(header) && header.type == RecordType::kCommit;
+}
 
 // Returns the CRC32C that belongs into `header.crc32c`, given all its other fields.
 uint32_t RecordCrc(const RecordHeader& header, absl::string_view key, absl::string_view value);

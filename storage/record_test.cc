@@ -101,7 +101,7 @@ TEST(RecordTest, RefusesWhatNoWriterWritesThoughTheChecksumHolds) {
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType{0}; }), refused("type 0"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.type = RecordType{5}; }), refused("type 5"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.codec = Codec{3}; }), refused("codec 3"));
-  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.flags = 1; }), refused("flags 0x0001"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.flags = 2; }), refused("flags 0x0002"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.raw_bytes = 6; }), refused("6 raw"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.hlc = 0; }), refused("hlc"));
   EXPECT_THAT(DecodeChanged([](RecordHeader& h) { h.hlc = kHlcCeiling + 1; }), refused("hlc"));
@@ -117,7 +117,48 @@ TEST(RecordTest, RefusesWhatNoWriterWritesThoughTheChecksumHolds) {
                 h.type = RecordType::kCommit;
                 h.tx_id = 1;
               }),
-              refused("the fields of a change"));
+              refused("end of a transaction with hlc"));
+  EXPECT_THAT(DecodeChanged([](RecordHeader& h) {
+                h.type = RecordType::kRollback;
+                h.tx_id = 1;
+                h.sequence = h.hlc = h.actor = h.stored_bytes = 0;
+              }),
+              refused(""));
+}
+
+TEST(RecordTest, AStreamedOneBelongsToATransactionAndItsCommitHasAVersionAndAValue) {
+  const auto refused = [](const char* text) {
+    return StatusIs(absl::StatusCode::kDataLoss, HasSubstr(text));
+  };
+  const auto change = [](uint64_t tx_id) {
+    return DecodeChanged([tx_id](RecordHeader& h) {
+      h.flags = kRecordFlagStreamed;
+      h.tx_id = tx_id;
+    });
+  };
+  EXPECT_OK(change(1));
+  EXPECT_THAT(change(0), refused("streamed record of no transaction"));
+
+  RecordHeader commit{.type = RecordType::kCommit,
+                      .flags = kRecordFlagStreamed,
+                      .tx_id = 1,
+                      .hlc = 5,
+                      .actor = 6,
+                      .sequence = 7};
+  commit.stored_bytes = commit.raw_bytes = 4;
+  EXPECT_OK(DecodeRecord(Encode(commit, "", "body")));
+  for (uint64_t RecordHeader::*field :
+       {&RecordHeader::tx_id, &RecordHeader::hlc, &RecordHeader::actor, &RecordHeader::sequence}) {
+    RecordHeader without = commit;
+    without.*field = 0;
+    EXPECT_THAT(DecodeRecord(Encode(without, "", "body")), refused("end of a transaction"));
+  }
+  EXPECT_THAT(DecodeRecord(Encode(commit, "", "")), refused(""));
+  commit.flags = 0;
+  EXPECT_THAT(DecodeRecord(Encode(commit, "", "body")), refused("end of a transaction"));
+  const RecordHeader rollback{
+      .type = RecordType::kRollback, .flags = kRecordFlagStreamed, .tx_id = 1};
+  EXPECT_OK(DecodeRecord(Encode(rollback, "", "")));
 }
 
 TEST(RecordTest, ACompressedValueIsShorterThanTheRawOneAndOfAPut) {

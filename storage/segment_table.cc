@@ -16,6 +16,10 @@ void SegmentTable::AddDead(uint64_t segment_number, uint64_t bytes, Shard shard)
   dead.fetch_add(bytes, std::memory_order_relaxed);
 }
 
+void SegmentTable::Revive(uint64_t segment_number, uint64_t bytes, Shard shard) {
+  AddDead(segment_number, 0 - bytes, shard);  // Modulo 2^64.
+}
+
 uint64_t SegmentTable::dead_when_collected(uint64_t segment_number) const {
   absl::MutexLock lock(&late_mutex_);
   const auto late = late_bytes_.find(segment_number);

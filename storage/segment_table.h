@@ -1,8 +1,9 @@
 // SegmentTable: how many bytes of each segment's records are dead.
 //
-// A record is dead when its key has a newer one, or a copy of it elsewhere. What a segment holds in
-// all is the log's to know. A checkpoint is not one moment: it needs the account as of when each
-// shard was collected, so what dies of a shard afterwards is noted apart until it ends.
+// A record is dead when its key has a newer one, or a copy of it elsewhere, or when it waits for
+// the Commit of a streamed transaction. What a segment holds in all is the log's to know. A
+// checkpoint is not one moment: it needs the account as of when each shard was collected, so what
+// dies of a shard afterwards is noted apart until it ends.
 #ifndef SLIPSTREAM_STORAGE_SEGMENT_TABLE_H_
 #define SLIPSTREAM_STORAGE_SEGMENT_TABLE_H_
 
@@ -34,6 +35,11 @@ class SegmentTable {
   void AddDead(uint64_t segment_number, uint64_t bytes, Shard shard = Shard::kNotCollected)
       ABSL_LOCKS_EXCLUDED(late_mutex_);
 
+  // Takes back what AddDead was told of `bytes`, maybe in an earlier life whose account is still to
+  // be added.
+  void Revive(uint64_t segment_number, uint64_t bytes, Shard shard = Shard::kNotCollected)
+      ABSL_LOCKS_EXCLUDED(late_mutex_);
+
   // Returns the dead bytes of a segment; 0 if it was never heard of.
   uint64_t dead(uint64_t segment_number) const;
 
@@ -58,7 +64,8 @@ class SegmentTable {
   absl::Mutex grow_mutex_;
   std::array<std::unique_ptr<Chunk>, kChunkCount> owned_ ABSL_GUARDED_BY(grow_mutex_);
   std::array<std::atomic<Chunk*>, kChunkCount> chunks_ = {};
-  // Of collected shards, by segment. A lock, and taken only while a checkpoint is under way.
+  // Of collected shards, by segment; modulo 2^64, as more may have been revived than died. A lock,
+  // and taken only while a checkpoint is under way.
   mutable absl::Mutex late_mutex_;
   std::map<uint64_t, uint64_t> late_bytes_ ABSL_GUARDED_BY(late_mutex_);
 };

@@ -142,14 +142,18 @@ absl::StatusOr<Frame> ReadFrame(FileSystem* fs, absl::string_view directory) {
   return frame;
 }
 
-// One pass over the log.
+// One pass over what applies of the log.
 absl::StatusOr<LogRecovery> ReadLog(
     FileSystem* fs, absl::string_view directory, const Frame& frame,
     absl::FunctionRef<absl::Status(const RecordView& record, const Location& location)> use) {
   const LogRecoveryOptions options{.node_id = frame.identity.node_id,
                                    .durable_lsn = frame.identity.durable_lsn,
                                    .gaps = frame.gaps};
-  return RecoverLog(fs, directory, frame.segment_numbers, options, use);
+  return RecoverLog(
+      fs, directory, frame.segment_numbers, options, [use](const RecoveredRecord& recovered) {
+        return recovered.fate == RecordFate::kStreamed ? absl::OkStatus()
+                                                       : use(recovered.record, recovered.location);
+      });
 }
 
 void Describe(const LogRecovery& recovery, SnapshotContent& content) {

@@ -33,11 +33,7 @@ Transaction Transaction::Begin(Engine* engine, absl::Time now) { return Transact
 absl::StatusOr<ReadResult> Transaction::Get(absl::string_view key) {
   SLIP_RETURN_IF_ERROR(CheckOpen());
   if (const auto write = writes_.find(key); write != writes_.end()) {
-    const Write& own = write->second;
-    if (own.kind == Mutation::Kind::kDelete || IsExpired(own.expires_at_ms, begin_time_)) {
-      return ReadResult{};
-    }
-    return ReadResult{.found = true, .value = own.value, .expires_at_ms = own.expires_at_ms};
+    return ReadOwn(write->second);
   }
   const bool is_new = reads_.find(key) == reads_.end();
   if (is_new) {
@@ -52,6 +48,16 @@ absl::StatusOr<ReadResult> Transaction::Get(absl::string_view key) {
   if (apply_count != apply_count_) SLIP_RETURN_IF_ERROR(CheckReads());
   apply_count_ = apply_count;
   return read;
+}
+
+absl::StatusOr<ReadResult> Transaction::ReadOwn(const Write& own) {
+  if (own.kind == Mutation::Kind::kDelete || IsExpired(own.expires_at_ms, begin_time_)) {
+    return ReadResult{};
+  }
+  if (own.streamed_number != 0) {
+    return engine_->ReadStreamed(stream_->records[own.streamed_number - 1]);
+  }
+  return ReadResult{.found = true, .value = own.value, .expires_at_ms = own.expires_at_ms};
 }
 
 absl::Status Transaction::NoteRead(absl::string_view key, const ReadResult& read) {
@@ -102,31 +108,75 @@ absl::Status Transaction::Buffer(absl::string_view key, Write write) {
   }
   const auto earlier = writes_.find(key);
   const bool is_new = earlier == writes_.end();
-  size_t bytes_after = written_bytes_ + write.value.size();
-  bytes_after += is_new ? key.size() : 0;
-  bytes_after -= is_new ? 0 : earlier->second.value.size();
-  SLIP_RETURN_IF_ERROR(CheckSize(writes_.size() + (is_new ? 1 : 0), "keys written",
-                                 limits_.transaction_operations_max));
+  const bool replaces_buffered = !is_new && earlier->second.streamed_number == 0;
+  size_t count_after = buffered_count_ + 1;
+  size_t bytes_after = buffered_bytes_ + key.size() + write.value.size();
+  if (replaces_buffered) {
+    --count_after;
+    bytes_after -= key.size() + earlier->second.value.size();
+  }
+  // What was streamed counts even if it was written again.
   SLIP_RETURN_IF_ERROR(
-      CheckSize(bytes_after, "bytes of keys and values written", limits_.transaction_bytes_max));
-  written_bytes_ = bytes_after;
+      CheckSize(streamed_count() + count_after, "writes", limits_.transaction_operations_max));
+  SLIP_RETURN_IF_ERROR(CheckSize(streamed_bytes() + bytes_after, "bytes of keys and values written",
+                                 limits_.transaction_bytes_max));
+  buffered_count_ = count_after;
+  buffered_bytes_ = bytes_after;
   if (is_new) {
     writes_.emplace(std::string(key), std::move(write));
   } else {
+    if (!replaces_buffered) streamed_key_bytes_ -= key.size();
     earlier->second = std::move(write);
   }
+  if (buffered_bytes_ <= limits_.transaction_buffer_bytes) return absl::OkStatus();
+  return StreamBuffered();
+}
+
+absl::Status Transaction::StreamBuffered() {
+  if (stream_ == nullptr) stream_ = std::make_unique<WriteStream>(engine_);
+  std::vector<Mutation> mutations;
+  std::vector<Write*> moved;
+  mutations.reserve(buffered_count_);
+  moved.reserve(buffered_count_);
+  for (auto& [key, write] : writes_) {
+    if (write.streamed_number != 0) continue;
+    mutations.push_back({.kind = write.kind,
+                         .key = key,
+                         .value = write.value,
+                         .expires_at_ms = write.expires_at_ms});
+    moved.push_back(&write);
+    streamed_key_bytes_ += key.size();
+  }
+  size_t number = stream_->records.size();
+  if (const absl::Status status = engine_->Stream(mutations, *stream_); !status.ok()) {
+    Rollback();
+    return status;
+  }
+  for (Write* const write : moved) {
+    write->streamed_number = ++number;
+    std::string().swap(write->value);  // Frees its memory.
+  }
+  buffered_count_ = 0;
+  buffered_bytes_ = 0;
   return absl::OkStatus();
 }
 
+size_t Transaction::byte_count() const {
+  return read_bytes_ + streamed_key_bytes_ + buffered_bytes_ +
+         streamed_count() * sizeof(StreamedRecord);
+}
+
 absl::StatusOr<WriteResult> Transaction::Commit(absl::Time now) {
-  return CommitWith(
-      [&](absl::Span<const Precondition> preconditions, absl::Span<const Mutation> mutations) {
-        return engine_->Transact(preconditions, mutations, now);
-      });
+  return CommitWith([&](absl::Span<const Precondition> preconditions,
+                        absl::Span<const Mutation> mutations, WriteStream* stream) {
+    return stream == nullptr ? engine_->Transact(preconditions, mutations, now)
+                             : engine_->CommitStream(preconditions, *stream, now);
+  });
 }
 
 absl::StatusOr<WriteResult> Transaction::CommitWith(TransactFunction transact) {
   SLIP_RETURN_IF_ERROR(CheckOpen());
+  if (stream_ != nullptr) return CommitStreamWith(transact);
   std::vector<Mutation> mutations;
   mutations.reserve(writes_.size());
   for (const auto& [key, write] : writes_) {
@@ -135,9 +185,25 @@ absl::StatusOr<WriteResult> Transaction::CommitWith(TransactFunction transact) {
                          .value = write.value,
                          .expires_at_ms = write.expires_at_ms});
   }
-  absl::StatusOr<WriteResult> result = transact(PreconditionsOfReads(), mutations);
+  absl::StatusOr<WriteResult> result = transact(PreconditionsOfReads(), mutations, nullptr);
   Rollback();  // Of what is in memory; what was committed stands.
   return result;
+}
+
+absl::StatusOr<WriteResult> Transaction::CommitStreamWith(TransactFunction transact) {
+  SLIP_RETURN_IF_ERROR(StreamBuffered());
+  absl::StatusOr<WriteResult> streamed = transact(PreconditionsOfReads(), {}, stream_.get());
+  if (streamed.ok()) {
+    // Of those that count, in key order.
+    WriteResult result{.lsn = streamed->lsn, .applied_count = writes_.size()};
+    for (const auto& [key, write] : writes_) {
+      result.versions.push_back(streamed->versions[write.streamed_number - 1]);
+      result.sequences.push_back(streamed->sequences[write.streamed_number - 1]);
+    }
+    streamed = std::move(result);
+  }
+  Rollback();  // Of what is in memory; what was committed stands.
+  return streamed;
 }
 
 void Transaction::Rollback() {
@@ -145,7 +211,10 @@ void Transaction::Rollback() {
   reads_.clear();
   writes_.clear();
   read_bytes_ = 0;
-  written_bytes_ = 0;
+  streamed_key_bytes_ = 0;
+  buffered_count_ = 0;
+  buffered_bytes_ = 0;
+  stream_.reset();  // Rolls it back unless it is over.
 }
 
 absl::Status Transaction::CheckOpen() const {

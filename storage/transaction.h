@@ -22,8 +22,9 @@
 // checks that all reads before it are still current: all that a transaction has read was there at
 // one moment, always, and a client may trust what it computes from it.
 //
-// It is all in memory, bounded by storage::Limits: what it reads as one batch, what it writes as
-// one transaction. It leaves nothing in the log until it commits.
+// What it reads is bounded as one batch, what it writes by Limits::transaction_*. It is in memory
+// until it is more than transaction_buffer_bytes; then the values go to the log ahead of the
+// Commit (write_stream.h), where nobody sees them, and only where they stand is kept.
 #ifndef SLIPSTREAM_STORAGE_TRANSACTION_H_
 #define SLIPSTREAM_STORAGE_TRANSACTION_H_
 
@@ -31,6 +32,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -45,10 +47,12 @@
 #include "storage/entry.h"
 #include "storage/options.h"
 #include "storage/precondition.h"
+#include "storage/write_stream.h"
 
 namespace slipstream::storage {
 
-// Not thread-safe. Destroying one that is open rolls it back.
+// Not thread-safe. Destroying one that is open rolls it back; the engine must not be closed by
+// then.
 //
 // Errors, besides those named below: ABORTED (TRANSACTION_CONFLICT), after which it is over: begin
 // anew. RESOURCE_EXHAUSTED (TRANSACTION_SIZE), naming the limit, and FAILED_PRECONDITION if it is
@@ -62,8 +66,9 @@ class Transaction {
   // of Begin, where expiry goes. Errors also as Engine::Get, without effect.
   absl::StatusOr<ReadResult> Get(absl::string_view key);
 
-  // Buffers a write; the last one of a key counts, its expiry too: Unix milliseconds, 0: never.
-  // INVALID_ARGUMENT (KEY_SIZE, VALUE_SIZE) without effect.
+  // Takes a write; the last one of a key counts, its expiry too: Unix milliseconds, 0: never.
+  // INVALID_ARGUMENT (KEY_SIZE, VALUE_SIZE) without effect. If the log must take some of the writes
+  // and cannot, errors as Engine::Stream, and it is over.
   absl::Status Put(absl::string_view key, absl::string_view value, uint64_t expires_at_ms = 0);
   absl::Status Delete(absl::string_view key);
 
@@ -72,17 +77,18 @@ class Transaction {
   absl::StatusOr<WriteResult> Commit(absl::Time now);
 
   // The same for an owner that does more with what is written than the engine: `transact` is called
-  // at most once, in place of Engine::Transact.
+  // at most once, in place of Engine::Transact, or, if `stream` is not null, of CommitStream.
   using TransactFunction = absl::FunctionRef<absl::StatusOr<WriteResult>(
-      absl::Span<const Precondition>, absl::Span<const Mutation>)>;
+      absl::Span<const Precondition>, absl::Span<const Mutation>, WriteStream* stream)>;
   absl::StatusOr<WriteResult> CommitWith(TransactFunction transact);
 
   // Forgets everything. May be called when it is over.
   void Rollback();
 
-  // Distinct keys read, and keys written; their bytes, and those of the values written.
+  // Distinct keys read, and keys written.
   size_t operation_count() const { return reads_.size() + writes_.size(); }
-  size_t byte_count() const { return read_bytes_ + written_bytes_; }
+  // What is in memory of them: keys, values, places in the log.
+  size_t byte_count() const;
 
  private:
   struct Read {
@@ -94,12 +100,19 @@ class Transaction {
     Mutation::Kind kind = Mutation::Kind::kPut;
     std::string value;
     uint64_t expires_at_ms = 0;
+    size_t streamed_number = 0;  // In the stream, from 1; 0: it is in memory.
   };
 
   Transaction(Engine* engine, absl::Time now);
 
   absl::Status CheckOpen() const;
   absl::Status Buffer(absl::string_view key, Write write);
+  absl::StatusOr<ReadResult> ReadOwn(const Write& own);
+  // Moves all writes that are in memory to the stream. After an error it is over.
+  absl::Status StreamBuffered();
+  absl::StatusOr<WriteResult> CommitStreamWith(TransactFunction transact);
+  size_t streamed_count() const { return stream_ == nullptr ? 0 : stream_->records.size(); }
+  uint64_t streamed_bytes() const { return stream_ == nullptr ? 0 : stream_->bytes; }
   absl::Status NoteRead(absl::string_view key, const ReadResult& read);
   // Makes sure that all reads are of one moment.
   absl::Status CheckReads();
@@ -116,8 +129,11 @@ class Transaction {
   // Ordered, so that nothing depends on the order of a hash.
   std::map<std::string, Read, std::less<>> reads_;
   std::map<std::string, Write, std::less<>> writes_;
-  size_t read_bytes_ = 0;     // Of keys.
-  size_t written_bytes_ = 0;  // Of keys and values.
+  size_t read_bytes_ = 0;  // Of keys.
+  size_t streamed_key_bytes_ = 0;
+  size_t buffered_count_ = 0;            // Of the writes, those in memory;
+  size_t buffered_bytes_ = 0;            // of these, keys and values.
+  std::unique_ptr<WriteStream> stream_;  // Null until it is needed.
 };
 
 }  // namespace slipstream::storage

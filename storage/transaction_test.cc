@@ -34,8 +34,10 @@ using testing::SmallOptions;
 
 class TransactionTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(engine_, Engine::Open(&fs_, kDirectory, SmallOptions(), &rng_, nullptr));
+  void SetUp() override { Open(); }
+
+  void Open() {
+    ASSERT_OK_AND_ASSIGN(engine_, Engine::Open(&fs_, kDirectory, options_, &rng_, nullptr));
   }
 
   Transaction Begin() { return Transaction::Begin(engine_.get(), Noon()); }
@@ -71,6 +73,7 @@ class TransactionTest : public ::testing::Test {
 
   MemoryFileSystem fs_;
   base::Random rng_{1};
+  Options options_ = SmallOptions();
   uint64_t sequence_ = 0;
   std::unique_ptr<Engine> engine_;
 };
@@ -295,8 +298,8 @@ TEST_F(TransactionTest, OperationsAreBounded) {
   }
   EXPECT_EQ(transaction.operation_count(),
             limits.batch_operations_max + limits.transaction_operations_max);
-  ExpectTooLarge(transaction.Put("one more", ""), "101 keys written, more than 100");
-  ExpectTooLarge(transaction.Delete("one more"), "101 keys written, more than 100");
+  ExpectTooLarge(transaction.Put("one more", ""), "101 writes, more than 100");
+  ExpectTooLarge(transaction.Delete("one more"), "101 writes, more than 100");
   ExpectTooLarge(transaction.Get("one more").status(), "9 keys read, more than 8");
   // What is there already costs no more, and the refusals had no effect.
   EXPECT_OK(transaction.Put("key0", "v"));
@@ -352,8 +355,9 @@ TEST_F(TransactionTest, CommitWithHandsOverWhatWasReadAndWritten) {
   ASSERT_OK(transaction.Put("b", "2"));
   ASSERT_OK(transaction.Delete("a"));
   int call_count = 0;
-  const absl::StatusOr<WriteResult> result = transaction.CommitWith(
-      [&](absl::Span<const Precondition> preconditions, absl::Span<const Mutation> mutations) {
+  const absl::StatusOr<WriteResult> result =
+      transaction.CommitWith([&](absl::Span<const Precondition> preconditions,
+                                 absl::Span<const Mutation> mutations, WriteStream*) {
         ++call_count;
         EXPECT_EQ(preconditions.size(), 2u);
         EXPECT_EQ(preconditions[0].kind, Precondition::Kind::kAbsent);
@@ -365,6 +369,96 @@ TEST_F(TransactionTest, CommitWithHandsOverWhatWasReadAndWritten) {
       });
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_EQ(call_count, 1);
+  ExpectOver(transaction);
+}
+
+// Small enough that three writes are more than it holds.
+class StreamedTransactionTest : public TransactionTest {
+ protected:
+  StreamedTransactionTest() { options_.limits.transaction_buffer_bytes = 2048; }
+};
+
+TEST_F(StreamedTransactionTest, WhatOutgrowsTheBufferGoesToTheLogAndIsReadFromThere) {
+  const std::string value(900, 'v');
+  const Lsn lsn_before = engine_->appended_lsn();
+  Transaction transaction = Begin();
+  ASSERT_OK(transaction.Put("a", value));
+  ASSERT_OK(transaction.Put("b", value));
+  EXPECT_EQ(engine_->appended_lsn(), lsn_before);
+  ASSERT_OK(transaction.Put("c", value));
+  EXPECT_EQ(engine_->appended_lsn(), lsn_before + 3);
+  EXPECT_LT(transaction.byte_count(), 3 * 200u);
+  EXPECT_EQ(Value("a"), "absent");
+  EXPECT_EQ(Value(transaction.Get("a")), value);
+  // The last write of a key counts, wherever the others are.
+  ASSERT_OK(transaction.Put("a", "again"));
+  ASSERT_OK(transaction.Delete("b"));
+  EXPECT_EQ(Value(transaction.Get("a")), "again");
+  EXPECT_EQ(Value(transaction.Get("b")), "absent");
+  EXPECT_EQ(Value(transaction.Get("c")), value);
+  ASSERT_OK_AND_ASSIGN(const WriteResult result, transaction.Commit(Noon()));
+  ASSERT_EQ(result.versions.size(), 3u);
+  EXPECT_EQ(result.applied_count, 3u);
+  EXPECT_EQ(Value("a"), "again");
+  EXPECT_EQ(Value("b"), "absent");
+  EXPECT_EQ(Value("c"), value);
+  int index = 0;
+  for (const char* const key : {"a", "b", "c"}) {
+    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine_->Get(key, Noon()));
+    EXPECT_EQ(read.version, result.versions[static_cast<size_t>(index++)]) << key;
+  }
+  ExpectOver(transaction);
+}
+
+TEST_F(StreamedTransactionTest, ItIsBoundedByWhatItStreamedAndByWhatItHolds) {
+  const std::string value(1000, 'v');
+  Transaction transaction = Begin();
+  for (int i = 0; i < 16; ++i) ASSERT_OK(transaction.Put("k", value));  // One key in memory.
+  for (char key = 'a'; key <= 'o'; ++key) ASSERT_OK(transaction.Put(std::string(1, key), value));
+  ExpectTooLarge(transaction.Put("p", value),
+                 "17017 bytes of keys and values written, more than 16384");
+  // What was streamed stays in the log, whatever takes its place.
+  ExpectTooLarge(transaction.Put("a", value.substr(0, 400)), "16417 bytes");
+  EXPECT_OK(transaction.Put("a", ""));
+  EXPECT_OK(transaction.Commit(Noon()));
+  EXPECT_EQ(Value("o"), value);
+  EXPECT_EQ(Value("a"), "");
+}
+
+TEST_F(StreamedTransactionTest, AConflictOrARollbackLeavesNothing) {
+  const std::string value(1000, 'v');
+  {
+    Transaction transaction = Begin();
+    ASSERT_OK(transaction.Get("read"));
+    for (char key = 'a'; key <= 'e'; ++key) ASSERT_OK(transaction.Put(std::string(1, key), value));
+    Put("read", "by another");
+    EXPECT_THAT(transaction.Commit(Noon()), StatusIs(absl::StatusCode::kAborted));
+    ExpectOver(transaction);
+  }
+  {
+    Transaction transaction = Begin();
+    for (char key = 'a'; key <= 'e'; ++key) ASSERT_OK(transaction.Put(std::string(1, key), value));
+  }
+  for (char key = 'a'; key <= 'e'; ++key) EXPECT_EQ(Value(std::string(1, key)), "absent");
+}
+
+TEST_F(StreamedTransactionTest, CommitWithHandsOverTheStream) {
+  Transaction transaction = Begin();
+  for (char key = 'a'; key <= 'c'; ++key) {
+    ASSERT_OK(transaction.Put(std::string(1, key), std::string(1000, 'v')));
+  }
+  ASSERT_OK(transaction.Put("d", "small"));
+  const absl::StatusOr<WriteResult> result =
+      transaction.CommitWith([&](absl::Span<const Precondition> preconditions,
+                                 absl::Span<const Mutation> mutations, WriteStream* stream) {
+        EXPECT_TRUE(preconditions.empty());
+        EXPECT_TRUE(mutations.empty());
+        EXPECT_NE(stream, nullptr);
+        EXPECT_EQ(stream->records.size(), 4u);
+        return absl::StatusOr<WriteResult>(absl::UnavailableError("disk"));
+      });
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(Value("a"), "absent");
   ExpectOver(transaction);
 }
 

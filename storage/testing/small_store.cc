@@ -22,6 +22,8 @@ namespace {
 
 constexpr uint64_t kKeyCount = 12;
 constexpr uint64_t kValueBytesMax = 700;
+// Of a stream: more is committed. Less than SmallOptions allows by what is added at a time.
+constexpr uint64_t kStreamBytesMax = 10'000;
 
 const base::KeyRange kAllKeys = base::RangeOf(base::KeyPrefix{});
 
@@ -72,6 +74,7 @@ Options SmallOptions() {
                     .batch_operations_max = 8,
                     .batch_bytes_max = 2048,
                     .transaction_operations_max = 100,
+                    .transaction_buffer_bytes = 16 << 10,
                     .transaction_bytes_max = 16 << 10};
   options.segment_bytes = 16384;
   options.frame_bytes_target = 4096;
@@ -99,6 +102,17 @@ void Account::Wrote(absl::Span<const Mutation> mutations, Atomicity atomicity,
                        .tombstone = mutations[i].kind == Mutation::Kind::kDelete,
                        .version = result.versions[i],
                        .lsn = first_lsn + i});
+  }
+}
+
+void Account::Committed(absl::Span<const Mutation> streamed, const WriteResult& result) {
+  ++revision_;
+  for (size_t i = 0; i < streamed.size(); ++i) {
+    writes_.push_back({.key = std::string(streamed[i].key),
+                       .value = std::string(streamed[i].value),
+                       .tombstone = streamed[i].kind == Mutation::Kind::kDelete,
+                       .version = result.versions[i],
+                       .lsn = result.lsn});
   }
 }
 
@@ -208,7 +222,10 @@ absl::Status CheckEntriesAgainstLog(Engine& engine, absl::Span<const Entry> entr
       RecoverLog(
           fs, kDirectory, numbers,
           {.node_id = engine.node_id(), .segment_bytes = segment_bytes, .gaps = manifest.gaps},
-          [&logged](const RecordView& record, const Location&) { return logged.Note(record); }));
+          [&logged](const RecoveredRecord& recovered) {
+            return recovered.fate == RecordFate::kStreamed ? absl::OkStatus()
+                                                           : logged.Note(recovered.record);
+          }));
   if (recovery.tail.last_lsn != engine.appended_lsn()) {
     return Wrong(absl::StrFormat("the log ends at LSN %d, the engine says %d",
                                  recovery.tail.last_lsn, engine.appended_lsn()));
@@ -229,10 +246,13 @@ Script::Script(FileSystem* fs, const Options& options, uint64_t seed)
 
 Script::~Script() = default;
 
-void Script::DropEngine() { engine_.reset(); }
+void Script::DropEngine() {
+  stream_.reset();
+  engine_.reset();
+}
 
 absl::Status Script::Open() {
-  engine_.reset();
+  DropEngine();
   SLIP_ASSIGN_OR_RETURN(engine_, Engine::Open(fs_, kDirectory, options_, &rng_, nullptr));
   return account_.CheckReopened(*engine_);
 }
@@ -258,13 +278,14 @@ absl::Status Script::Step() {
     case 3: {
       if (rng_.Below(2) != 0) return Maintain();
       // A clean restart, or one as after SIGKILL: what is not flushed is gone.
+      stream_.reset();
       absl::Status closed = rng_.Below(2) != 0 ? engine_->Close() : absl::OkStatus();
       engine_.reset();
       SLIP_RETURN_IF_ERROR(closed);
       return Open();
     }
     default:
-      return WriteSome();
+      return has_streams_ && rng_.Below(2) == 0 ? StreamSome() : WriteSome();
   }
 }
 
@@ -316,6 +337,37 @@ absl::Status Script::WriteSome() {
   account_.Wrote(mutations, atomicity, result);
   account_.Durable(engine_->durable_lsn());
   return absl::OkStatus();
+}
+
+// Adds to the open stream, or opens one; then commits or abandons it, or lets it be.
+absl::Status Script::StreamSome() {
+  if (stream_ == nullptr) {
+    stream_ = std::make_unique<WriteStream>(engine_.get());
+    streamed_.clear();
+    streamed_texts_.clear();
+  }
+  const size_t first_new = streamed_.size();
+  for (uint64_t count = 1 + rng_.Below(6); count > 0; --count) {
+    const std::string& key =
+        streamed_texts_.emplace_back(absl::StrCat("key", rng_.Below(kKeyCount)));
+    const std::string& value = streamed_texts_.emplace_back(
+        rng_.Bytes(rng_.Below(rng_.Below(2) == 0 ? kValueBytesMax : 40)));
+    Mutation mutation{.key = key, .value = value};
+    if (rng_.Below(5) == 0) mutation = {.kind = Mutation::Kind::kDelete, .key = key};
+    streamed_.push_back(mutation);
+  }
+  const uint64_t what = rng_.Below(6);
+  absl::Status status = engine_->Stream(absl::MakeSpan(streamed_).subspan(first_new), *stream_);
+  if (status.ok() && (what < 2 || stream_->bytes > kStreamBytesMax)) {
+    const Precondition holds{.kind = Precondition::Kind::kAbsent, .key = "never put"};
+    const absl::StatusOr<WriteResult> result = engine_->CommitStream({holds}, *stream_, Noon());
+    if (result.ok()) account_.Committed(streamed_, *result);
+    status = result.status();
+    stream_.reset();
+  }
+  if (!status.ok() || what == 2) stream_.reset();
+  account_.Durable(engine_->durable_lsn());
+  return status;
 }
 
 absl::Status Script::FlushSome() {

@@ -4,6 +4,7 @@
 #define SLIPSTREAM_STORAGE_TESTING_SMALL_STORE_H_
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -20,6 +21,7 @@
 #include "storage/entry.h"
 #include "storage/file_system.h"
 #include "storage/options.h"
+#include "storage/write_stream.h"
 
 namespace slipstream::storage::testing {
 
@@ -40,6 +42,8 @@ class Account {
  public:
   // Notes a Write that returned `result`.
   void Wrote(absl::Span<const Mutation> mutations, Atomicity atomicity, const WriteResult& result);
+  // Notes a CommitStream that returned `result`. The views of `streamed` are not kept.
+  void Committed(absl::Span<const Mutation> streamed, const WriteResult& result);
   // Notes that all up to `lsn` was reported durable.
   void Durable(Lsn lsn);
 
@@ -104,6 +108,9 @@ class Script {
   // and often of two segments.
   void set_large_transactions() { has_large_transactions_ = true; }
 
+  // Makes one write in two one of a streamed transaction, which stays open over other steps.
+  void set_streams() { has_streams_ = true; }
+
   Account& account() { return account_; }
   // Null unless the last Open succeeded.
   Engine* engine() { return engine_.get(); }
@@ -116,6 +123,7 @@ class Script {
   absl::Status MaintainSome();
   absl::Status Maintain();
   absl::Status WriteSome();
+  absl::Status StreamSome();
   absl::Status FlushSome();
 
   FileSystem* const fs_;
@@ -123,8 +131,13 @@ class Script {
   base::Random rng_;
   int maintenance_per_step_ = 0;
   bool has_large_transactions_ = false;
+  bool has_streams_ = false;
   Account account_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<WriteStream> stream_;  // Null: none is open.
+  // What it holds; a list, as the mutations point into it.
+  std::list<std::string> streamed_texts_;
+  std::vector<Mutation> streamed_;
 };
 
 }  // namespace slipstream::storage::testing
