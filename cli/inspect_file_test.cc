@@ -63,8 +63,8 @@ const char* const kGoldenFiles[] = {
 };
 // Old bytes follow the last frame of these, and are nobody's.
 const char* const kGoldenRecycledFiles[] = {
-    "storage_v1_recycled/0000000000000007.log",
-    "storage_v1_recycled/0000000000000008.log",
+    "storage_v1_streamed/0000000000000001.log", "storage_v1_streamed/0000000000000002.log",
+    "storage_v1_recycled/0000000000000007.log", "storage_v1_recycled/0000000000000008.log",
     "storage_v1_recycled/0000000000000009.log",
 };
 
@@ -130,6 +130,27 @@ TEST(InspectFileTest, ShowsASegment) {
   EXPECT_EQ(records[5]["version"], "018bcfe568000007-0000000000abcdef");
   EXPECT_EQ(records[5]["sequence"], 41);
   EXPECT_EQ(records[5]["expires_at_ms"], 1'800'000'000'000);
+}
+
+TEST(InspectFileTest, ShowsWhatWasStreamedAndWhatCommitsIt) {
+  ASSERT_OK_AND_ASSIGN(
+      const InspectReport first,
+      Inspect(ReadGolden("storage_v1_streamed/0000000000000001.log"), {.records = true}));
+  Json records = Shown(first)["records"];
+  EXPECT_THAT(Column(records, "type"),
+              ElementsAre("streamed put", "put", "streamed put", "streamed delete", "put"));
+  EXPECT_THAT(Column(records, "stream_number"), ElementsAre(1, Json(), 2, 3, Json()));
+  EXPECT_EQ(records[0]["version"], Json());
+  ASSERT_OK_AND_ASSIGN(
+      const InspectReport second,
+      Inspect(ReadGolden("storage_v1_streamed/0000000000000002.log"), {.records = true}));
+  EXPECT_TRUE(second.passes);
+  records = Shown(second)["records"];
+  EXPECT_THAT(Column(records, "type"),
+              ElementsAre("streamed put", "streamed rollback", "streamed commit"));
+  EXPECT_THAT(Column(records, "tx_id"), ElementsAre(2, 2, 1));
+  EXPECT_EQ(records[2]["segments"], "1");
+  EXPECT_EQ(records[2]["version"].get<std::string>().substr(0, 16), "018bcfe568000002");
 }
 
 TEST(InspectFileTest, ShowsCodecs) {

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "base/coding.h"
@@ -24,6 +25,7 @@
 #include "storage/record.h"
 #include "storage/segment.h"
 #include "storage/segment_scan.h"
+#include "storage/stream_commit.h"
 
 namespace slipstream::cli {
 namespace {
@@ -36,8 +38,13 @@ using storage::RecordType;
 using storage::RecycledMark;
 using storage::SegmentHeader;
 
-std::string TypeName(RecordType type) {
-  switch (type) {
+std::string TypeName(const RecordHeader& header) {
+  if (storage::IsStreamed(header)) {
+    RecordHeader other = header;
+    other.flags = 0;
+    return absl::StrCat("streamed ", TypeName(other));
+  }
+  switch (header.type) {
     case RecordType::kPut:
       return "put";
     case RecordType::kDelete:
@@ -79,9 +86,22 @@ class SegmentInspector {
     frames_.columns = {"offset",       "frame_number", "first_lsn",     "last_lsn",
                        "record_count", "durable_lsn",  "payload_bytes", "damage"};
     records_.name = "records";
-    records_.columns = {"lsn",      "offset",          "type",         "version",      "shard",
-                        "sequence", "expires_at_ms",   "codec",        "stored_bytes", "raw_bytes",
-                        "tx_id",    "committed_count", "value_digest", "key"};
+    records_.columns = {"lsn",
+                        "offset",
+                        "type",
+                        "version",
+                        "shard",
+                        "sequence",
+                        "expires_at_ms",
+                        "codec",
+                        "stored_bytes",
+                        "raw_bytes",
+                        "tx_id",
+                        "stream_number",
+                        "committed_count",
+                        "segments",
+                        "value_digest",
+                        "key"};
   }
 
   absl::StatusOr<InspectReport> Run() && {
@@ -300,17 +320,34 @@ class SegmentInspector {
       const absl::Status value = storage::DecompressValue(header, placed.record.value).status();
       if (!value.ok()) report_.AddDamage(offset, absl::StrCat("LSN ", lsn, ": ", value.message()));
     }
+    std::string segments;  // Where the records stand that a Commit makes current.
+    if (storage::IsStreamCommit(header)) {
+      const absl::StatusOr<storage::StreamCommit> commit =
+          storage::DecodeStreamCommit(placed.record);
+      if (!commit.ok()) {
+        report_.AddDamage(offset, absl::StrCat("LSN ", lsn, ": ", commit.status().message()));
+      } else {
+        segments = absl::StrJoin(commit->extents, " ", [](std::string* text, const auto& extent) {
+          absl::StrAppend(text, extent.segment_number);
+        });
+      }
+    }
     if (!options_.records || !records_.TakesRow(options_.limit)) return;
-    const bool is_change = is_put || header.type == RecordType::kDelete;
+    const bool is_change = storage::IsChange(header);
+    const bool is_streamed = storage::IsStreamed(header);
+    // A streamed change has a number in place of a version, its Commit the version before them all.
+    const bool has_version = (is_change && !is_streamed) || storage::IsStreamCommit(header);
     records_.AddRow(
-        {lsn, offset, TypeName(header.type),
-         ValueIf(is_change, base::ToString(placed.record.version())),
+        {lsn, offset, TypeName(header),
+         ValueIf(has_version, base::ToString(placed.record.version())),
          ValueIf(is_change, uint64_t{base::KeyIdOf(placed.record.key).shard()}),
          ValueIf(is_change, header.sequence),
          ValueIf(header.expires_at_ms != 0, header.expires_at_ms),
          ValueIf(is_put, CodecName(header.codec)), ValueIf(is_put, uint64_t{header.stored_bytes}),
          ValueIf(is_put, uint64_t{header.raw_bytes}), ValueIf(header.tx_id != 0, header.tx_id),
+         ValueIf(is_change && is_streamed, header.hlc),
          ValueIf(header.type == RecordType::kCommit, header.sequence),
+         ValueIf(!segments.empty(), segments),
          ValueIf(is_put, absl::BytesToHexString(header.value_digest.view())),
          ValueIf(is_change, InspectKey{std::string(placed.record.key)})},
         options_.limit);

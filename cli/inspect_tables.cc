@@ -216,13 +216,14 @@ class IndexInspector {
   absl::Status ReadSegments() {
     InspectTable table{.name = "segments",
                        .columns = {"segment_number", "dead_bytes", "record_bytes", "full",
-                                   "holds_writes", "damaged"}};
+                                   "holds_writes", "holds_commits", "damaged"}};
     uint64_t dead_bytes = 0;
     const auto visit = [this, &table, &dead_bytes](const IndexSegment& segment) {
       dead_bytes += segment.dead_bytes;
       table.AddRow({uint64_t{segment.number}, segment.dead_bytes, segment.record_bytes,
                     (segment.flags & storage::kIndexSegmentFull) != 0,
                     (segment.flags & storage::kIndexSegmentHoldsWrites) != 0,
+                    (segment.flags & storage::kIndexSegmentHoldsCommits) != 0,
                     (segment.flags & storage::kIndexSegmentDamaged) != 0},
                    options_.limit);
     };

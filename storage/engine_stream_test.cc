@@ -19,6 +19,7 @@
 #include "storage/engine.h"
 #include "storage/entry.h"
 #include "storage/file_system.h"
+#include "storage/frame.h"
 #include "storage/index_file.h"
 #include "storage/memory_file_system.h"
 #include "storage/options.h"
@@ -338,31 +339,74 @@ TEST_F(EngineStreamTest, CompactionTakesTheCommitAlongBeforeItsRecords) {
   EXPECT_OK(CheckEntriesAgainstLog(*engine_, &fs_));
 }
 
-// A copied Commit stands behind a checkpoint that has what superseded its records.
+// The copy stands behind a checkpoint that has what superseded its records, which memory has not.
 TEST_F(EngineStreamTest, ACopiedCommitBringsNothingBack) {
   options_ = UncompressedColdOptions();
-  options_.compaction_step_bytes = 1 << 20;
+  options_.memory_limit_bytes = 1 << 20;
   options_.compaction_dead_share = 0.7;
   Open();
-  ASSERT_OK(Stream(0, 9, 'a'));
+  ASSERT_OK(Stream(0, 9, 'a'));  // Segment 1.
   Sync();
   FillSegment();
   ASSERT_OK(Commit());
   Sync();
-  for (int i = 0; i < 3; ++i) ASSERT_OK(Put(absl::StrCat("key", i), "later"));
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK(Put("filler", std::string(900, 'f')));
+    Sync();
+  }
+  // Segment 4, which stays as it is.
+  for (const char* const key : {"key0", "key1", "key2", "x", "y", "z", "u", "v"}) {
+    ASSERT_OK(Put(key, std::string(1000, 'l')));
+  }
   const Mutation remove{.kind = Mutation::Kind::kDelete, .key = "key3"};
   ASSERT_OK(engine_->Write({remove}, Atomicity::kEach, Noon()));
-  for (int i = 0; i < 12; ++i) {
-    FillSegment();
-    Settle();
-    Sync();
-    Restart();
-    ASSERT_EQ(Letters(9), "lll-aaaaa") << i;
-    ASSERT_OK(CheckEntriesAgainstLog(*engine_, &fs_)) << i;
+  Sync();
+  ASSERT_TRUE(HasSegment(3));
+  ASSERT_OK(engine_->Close());
+  options_.checkpoint_bytes = 1 << 30;  // No other than the one that Close has made.
+  Open();
+  for (int i = 0; i < 8; ++i) FillSegment();
+  Settle();
+  ASSERT_TRUE(HasSegment(1));
+  ASSERT_FALSE(HasSegment(3));  // Where the Commit stood.
+  ASSERT_TRUE(HasSegment(4));
+  Sync();
+  Restart();
+  ASSERT_GT(engine_->stats().run_entry_count, 0u);
+  EXPECT_EQ(Letters(9), "lll-aaaaa");
+  EXPECT_OK(CheckEntriesAgainstLog(*engine_, &fs_));
+}
+
+TEST_F(EngineStreamTest, TwoMayBeOpenAtOnce) {
+  WriteStream other(engine_.get());
+  for (int i = 0; i < 9; ++i) {
+    const std::string key = absl::StrCat("key", i);
+    ASSERT_OK(Stream(i, i + 1, 'a'));
+    ASSERT_OK(engine_->Stream({Mutation{.key = key, .value = "other"}}, other));
   }
-  EXPECT_TRUE(HasSegment(1));
-  EXPECT_FALSE(HasSegment(2));
-  EXPECT_FALSE(HasSegment(3));  // Where the Commit was, and what came with it.
+  ASSERT_OK(Commit());
+  engine_->RollBackStream(other);
+  EXPECT_EQ(Letters(9), "aaaaaaaaa");
+  Sync();
+  Restart();
+  EXPECT_EQ(Letters(9), "aaaaaaaaa");
+  EXPECT_OK(CheckEntriesAgainstLog(*engine_, &fs_));
+}
+
+TEST_F(EngineStreamTest, ADamagedSegmentWithACommitIsKept) {
+  options_.compaction_dead_share = 0.5;
+  Open();
+  ASSERT_OK(Stream(0, 9, 'a'));
+  Sync();
+  ASSERT_OK(Commit());
+  Sync();
+  ASSERT_TRUE(HasSegment(2));
+  fs_.FlipBit(JoinPath(kDirectory, SegmentFileName(2)), kPageBytes + 100, 1);
+  for (int i = 0; i < 6; ++i) FillSegment();
+  Settle();
+  EXPECT_GT(engine_->stats().compacted_segment_count, 0u);
+  EXPECT_EQ(engine_->stats().failed_segment_count, 1u);
+  EXPECT_TRUE(HasSegment(2));  // Nothing in it is current, but the Commit may have to be read.
 }
 
 TEST_F(EngineStreamTest, DamageOfARecordThatOnlyItsCommitNeedsIsFound) {

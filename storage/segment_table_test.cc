@@ -26,6 +26,26 @@ TEST(SegmentTableTest, AddsUpForEachSegmentUntilItIsForgotten) {
   EXPECT_EQ(table.dead(1), 3u);
 }
 
+// A checkpoint needs the account as of when each shard was collected.
+TEST(SegmentTableTest, WhatIsRevivedAfterItsShardWasCollectedWasDeadThen) {
+  SegmentTable table;
+  table.AddDead(1, 10);
+  table.AddDead(1, 5, SegmentTable::Shard::kCollected);
+  EXPECT_EQ(table.dead_when_collected(1), 10u);
+  table.Revive(1, 10, SegmentTable::Shard::kCollected);
+  EXPECT_EQ(table.dead(1), 5u);
+  EXPECT_EQ(table.dead_when_collected(1), 10u);
+  table.Revive(1, 5, SegmentTable::Shard::kCollected);
+  EXPECT_EQ(table.dead(1), 0u);
+  EXPECT_EQ(table.dead_when_collected(1), 10u);
+  table.EndCollection();
+  EXPECT_EQ(table.dead_when_collected(1), 0u);
+  // What an earlier life counted may be added later.
+  table.Revive(2, 7);
+  table.AddDead(2, 9);
+  EXPECT_EQ(table.dead(2), 2u);
+}
+
 TEST(SegmentTableTest, ForgettingWhatWasNeverHeardOfDoesNothing) {
   SegmentTable table;
   table.Forget(12'345'678);

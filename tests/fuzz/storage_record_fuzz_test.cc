@@ -12,8 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/check.h"
+#include "base/key_id.h"
 #include "storage/frame.h"
 #include "storage/record.h"
+#include "storage/stream_commit.h"
 
 namespace slipstream::storage {
 namespace {
@@ -43,6 +45,23 @@ void CheckPlaced(const PlacedRecord& placed, absl::string_view payload) {
              absl::StrCat(header, placed.record.key, placed.record.value));
 }
 
+// What a Commit says is refused, or written as it was read.
+void CheckStreamCommit(const RecordView& record) {
+  const absl::StatusOr<StreamCommit> commit = DecodeStreamCommit(record);
+  if (!commit.ok()) return;
+  SLIP_CHECK(EncodeStreamCommit(*commit) == record.value);
+  RecordHeader streamed;
+  streamed.flags = kRecordFlagStreamed;
+  streamed.tx_id = commit->tx_id;
+  streamed.actor = commit->actor;
+  streamed.hlc = streamed.sequence = 1;
+  for (int shard = 0; shard < base::kShardCount; ++shard) {
+    const absl::StatusOr<RecordHeader> resolved =
+        commit->Resolve(streamed, static_cast<uint8_t>(shard));
+    SLIP_CHECK(!resolved.ok() || resolved->hlc == commit->hlc + 1);
+  }
+}
+
 void CheckPayload(absl::string_view payload, uint32_t record_count) {
   const absl::StatusOr<std::vector<PlacedRecord>> whole = DecodeRecords(payload, record_count);
   const std::vector<PlacedRecord> salvaged = SalvageRecords(payload, record_count);
@@ -52,7 +71,9 @@ void CheckPayload(absl::string_view payload, uint32_t record_count) {
   SLIP_CHECK(salvaged.size() == record_count);
   for (const PlacedRecord& placed : *whole) CheckPlaced(placed, payload);
   for (const PlacedRecord& placed : CommittedRecords(*whole)) {
-    SLIP_CHECK(!placed.record.key.empty());
+    SLIP_CHECK(IsChange(placed.record.header) != placed.record.key.empty());
+    SLIP_CHECK(IsChange(placed.record.header) || IsStreamed(placed.record.header));
+    if (IsStreamCommit(placed.record.header)) CheckStreamCommit(placed.record);
   }
 }
 

@@ -31,6 +31,7 @@
 #include "storage/options.h"
 #include "storage/recovery_report.h"
 #include "storage/segment.h"
+#include "storage/write_stream.h"
 
 namespace slipstream::storage {
 namespace {
@@ -46,6 +47,9 @@ constexpr absl::string_view kGoldenCompacted = "tests/golden/storage_v1_compacte
 constexpr absl::string_view kGoldenRecycled = "tests/golden/storage_v1_recycled";
 // A transaction of twelve records, from the second frame of segment 1 to the first of segment 2.
 constexpr absl::string_view kGoldenSpanning = "tests/golden/storage_v1_spanning";
+// A streamed transaction of three records in segment 1, put "between" among them; its Commit and
+// what a rolled back one left in segment 2.
+constexpr absl::string_view kGoldenStreamed = "tests/golden/storage_v1_streamed";
 const char* const kNames[] = {"0000000000000001.log", "0000000000000002.log", "identity"};
 
 const char* const kCompactedNames[] = {"000000000000000b.log", "000000000000000c.log", "identity",
@@ -331,11 +335,59 @@ TEST(StorageV1Test, GoldenFilesWithATransactionOfSeveralFramesAreRead) {
   EXPECT_EQ(read.value, "it");
 }
 
+void WriteStreamedStore(MemoryFileSystem& fs) {
+  base::Random rng(2026);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  WriteStream stream(engine.get());
+  ASSERT_OK(engine->Stream({Mutation{.key = "left", .value = "1"}}, stream));
+  ASSERT_OK(engine->Write({Mutation{.key = "between", .value = "2"}}, Atomicity::kEach, Now()));
+  Sync(*engine);
+  ASSERT_OK(engine->Stream({Mutation{.key = "right", .value = "3"},
+                            Mutation{.kind = Mutation::Kind::kDelete, .key = "left"}},
+                           stream));
+  Sync(*engine);
+  ASSERT_OK(engine->Write({Mutation{.key = "third", .value = "frame"}}, Atomicity::kEach, Now()));
+  Sync(*engine);
+  {
+    WriteStream abandoned(engine.get());
+    ASSERT_OK(engine->Stream({Mutation{.key = "never", .value = "seen"}}, abandoned));
+  }
+  ASSERT_OK(engine->CommitStream({}, stream, Now()));
+  ASSERT_OK(engine->Close());
+}
+
+TEST(StorageV1Test, GoldenFilesWithAStreamedTransactionAreRead) {
+  MemoryFileSystem fs;
+  for (const char* name : kNames) {
+    fs.Install(JoinPath(kDirectory, name), ReadGolden(name, kGoldenStreamed));
+  }
+  base::Random rng(1);
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Engine> engine,
+                       Engine::Open(&fs, kDirectory, GoldenOptions(), &rng, nullptr));
+  EXPECT_TRUE(engine->recovery_report().clean);
+  EXPECT_FALSE(engine->recovery_report().tail_cut);
+  EXPECT_TRUE(engine->recovery_report().damaged.empty());
+  EXPECT_EQ(engine->appended_lsn(), 8u);
+  for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{
+           {"between", "2"}, {"right", "3"}, {"third", "frame"}}) {
+    ASSERT_OK_AND_ASSIGN(const ReadResult read, engine->Get(key, Now()));
+    EXPECT_EQ(read.value, value) << key;
+  }
+  ASSERT_OK_AND_ASSIGN(const Record left, engine->GetRecord(base::KeyIdOf("left"), nullptr));
+  EXPECT_TRUE(left.tombstone);
+  EXPECT_EQ(left.sequence, 2u);  // The first was of the put that the delete replaced.
+  ASSERT_OK_AND_ASSIGN(const Record third, engine->GetRecord(base::KeyIdOf("third"), nullptr));
+  EXPECT_GT(left.version, third.version);
+  ASSERT_OK_AND_ASSIGN(const ReadResult never, engine->Get("never", Now()));
+  EXPECT_FALSE(never.found);
+}
+
 // Expects the files of `fs` to be those in `directory`. Leaves them in the test's outputs.
 void ExpectGolden(const MemoryFileSystem& fs, absl::string_view directory) {
   for (const char* name : kNames) {
     const std::string bytes = fs.Contents(JoinPath(kDirectory, name));
-    LeaveInOutputs(fs, name, directory == kGolden ? "" : "spanning_");
+    LeaveInOutputs(fs, name, absl::StrCat(directory.substr(directory.rfind('/') + 1), "_"));
     EXPECT_TRUE(bytes == ReadGolden(name, directory)) << name << " differs";
   }
 }
@@ -350,6 +402,12 @@ TEST(StorageV1Test, WriterStillProducesATransactionOfSeveralFrames) {
   MemoryFileSystem fs;
   WriteSpanningStore(fs);
   ExpectGolden(fs, kGoldenSpanning);
+}
+
+TEST(StorageV1Test, WriterStillProducesAStreamedTransaction) {
+  MemoryFileSystem fs;
+  WriteStreamedStore(fs);
+  ExpectGolden(fs, kGoldenStreamed);
 }
 
 }  // namespace
