@@ -43,7 +43,7 @@ void CommitQueue::RunWhenDurable(storage::Lsn lsn, Answer answer) {
     // It may have become durable meanwhile, and its flush delivered already.
     if (failure.ok() && lsn > engine_->durable_lsn()) {
       waiting_.push_back({.lsn = lsn, .answer = std::move(answer)});
-      wanted_lsn_ = std::max(wanted_lsn_, lsn);
+      Join(lsn);
       return;
     }
   }
@@ -62,7 +62,10 @@ absl::Status CommitQueue::AwaitDurable(storage::Lsn lsn) {
     absl::MutexLock lock(&mutex_);
     if (!failure_.ok()) failure = failure_;
     if (!failure.ok() || lsn <= engine_->durable_lsn()) return failure;
-    if (lsn <= taken_lsn_) {
+    if (IsAlone()) {
+      Join(lsn);
+      TakeFlush();
+    } else if (lsn <= taken_lsn_) {
       // The flush under way has it; the crowd waits for the next one.
       crowd = std::make_shared<Crowd>();
       crowd->lsn = lsn;
@@ -71,11 +74,40 @@ absl::Status CommitQueue::AwaitDurable(storage::Lsn lsn) {
       if (crowd_ == nullptr) crowd_ = std::make_shared<Crowd>();
       crowd = crowd_;
       crowd->lsn = std::max(crowd->lsn, lsn);
-      wanted_lsn_ = std::max(wanted_lsn_, lsn);
+      Join(lsn);
     }
+  }
+  if (crowd == nullptr) {
+    FlushTaken();
+    if (lsn <= engine_->durable_lsn()) return absl::OkStatus();
+    absl::MutexLock lock(&mutex_);
+    return failure_;
   }
   crowd->is_over.wait(0);
   return lsn <= crowd->durable_lsn ? absl::OkStatus() : crowd->failure;
+}
+
+void CommitQueue::Join(storage::Lsn lsn) {
+  wanted_lsn_ = std::max(wanted_lsn_, lsn);
+  ++waiting_count_;
+}
+
+void CommitQueue::TakeFlush() {
+  CloseCrowd();
+  taken_lsn_ = engine_->appended_lsn();
+  last_flush_was_for_one_ = waiting_count_ <= 1;
+  waiting_count_ = 0;
+  ++under_way_count_;
+}
+
+void CommitQueue::FlushTaken() {
+  const absl::StatusOr<storage::Lsn> durable = engine_->Flush(storage::Engine::FlushMode::kSync);
+  if (!durable.ok()) Fail(durable.status());
+  {
+    absl::MutexLock lock(&mutex_);
+    --under_way_count_;
+  }
+  Deliver(durable.value_or(0));
 }
 
 void CommitQueue::Close(std::shared_ptr<Crowd> crowd) {
@@ -125,16 +157,9 @@ void CommitQueue::RunAlways() {
       mutex_.Await(absl::Condition(this, &CommitQueue::IsFlushWanted));
       CloseCrowd();
       if (stopping_ && waiting_.empty()) return;
-      taken_lsn_ = engine_->appended_lsn();
-      ++under_way_count_;
+      TakeFlush();
     }
-    const absl::StatusOr<storage::Lsn> durable = engine_->Flush(storage::Engine::FlushMode::kSync);
-    if (!durable.ok()) Fail(durable.status());
-    {
-      absl::MutexLock lock(&mutex_);
-      --under_way_count_;
-    }
-    Deliver(durable.value_or(0));
+    FlushTaken();
   }
 }
 

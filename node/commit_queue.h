@@ -2,7 +2,8 @@
 // threads of this queue make it so: while one flush is on its way to the disk, the engine's next
 // frame fills, so that one sync carries whatever came meanwhile. If as much has come as is on its
 // way, which the slower the device the sooner is the case, a second flush does not wait for the
-// first.
+// first. A thread that waits alone, as the one before it did, flushes by itself: there is nobody to
+// share a flush with, and the way to another thread and back costs as much as a fast device does.
 #ifndef SLIPSTREAM_NODE_COMMIT_QUEUE_H_
 #define SLIPSTREAM_NODE_COMMIT_QUEUE_H_
 
@@ -53,9 +54,9 @@ class CommitQueue {
   // thread of the queue, where it must be short. Never under a lock. Not after Stop has returned.
   void RunWhenDurable(storage::Lsn lsn, Answer answer) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The same for a thread that has nothing else to do: returns what `answer` would be given. All
-  // who wait for one flush are woken with one system call, where each answer would take one. Not
-  // once Stop has begun.
+  // The same for a thread that has nothing else to do: returns what `answer` would be given. It may
+  // flush itself, and run others' answers. All who wait for one flush are woken with one system
+  // call, where each answer would take one. Not once Stop has begun.
   absl::Status AwaitDurable(storage::Lsn lsn) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Counts what was appended: see write_bytes_target.
@@ -84,6 +85,16 @@ class CommitQueue {
   void Close(std::shared_ptr<Crowd> crowd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The same for the crowd of the next flush, if there is one.
   void CloseCrowd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Joins those who wait for a flush.
+  void Join(storage::Lsn lsn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the caller, who is the only one to wait, may be expected to stay so.
+  bool IsAlone() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return last_flush_was_for_one_ && waiting_count_ == 0 && under_way_count_ == 0 && !stopping_;
+  }
+  // A flush, in two steps: takes all that waits; makes it durable and sends off its answers.
+  void TakeFlush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FlushTaken() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // What a flushing thread does: one loop a policy.
   void RunAlways() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -123,8 +134,10 @@ class CommitQueue {
   storage::Lsn wanted_lsn_ ABSL_GUARDED_BY(mutex_) = 0;   // The greatest that was waited for.
   storage::Lsn taken_lsn_ ABSL_GUARDED_BY(mutex_) = 0;    // Up to it, some thread flushes or has.
   size_t under_way_count_ ABSL_GUARDED_BY(mutex_) = 0;    // Flushes.
-  std::vector<Waiting> ready_ ABSL_GUARDED_BY(mutex_);    // For the answering thread.
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);          // Of the engine.
+  size_t waiting_count_ ABSL_GUARDED_BY(mutex_) = 0;      // Callers, for a flush to be taken.
+  bool last_flush_was_for_one_ ABSL_GUARDED_BY(mutex_) = true;
+  std::vector<Waiting> ready_ ABSL_GUARDED_BY(mutex_);  // For the answering thread.
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);        // Of the engine.
   bool write_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool flushing_ended_ ABSL_GUARDED_BY(mutex_) = false;

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/check.h"
@@ -29,6 +30,7 @@ using base::testing::StatusIs;
 using storage::Engine;
 using storage::MemoryFileSystem;
 using storage::SyncPolicy;
+using ::testing::ElementsAre;
 
 class CommitQueueTest : public ::testing::Test {
  protected:
@@ -78,49 +80,6 @@ class CommitQueueTest : public ::testing::Test {
   std::unique_ptr<CommitQueue> queue_;
 };
 
-TEST_F(CommitQueueTest, AnswersAtOnceWhatIsDurable) {
-  Open({});
-  bool answered = false;
-  queue_->RunWhenDurable(0, [&answered](const absl::Status& status) { answered = status.ok(); });
-  EXPECT_TRUE(answered);
-}
-
-TEST_F(CommitQueueTest, AnswersWhenTheRecordIsDurable) {
-  Open({});
-  const storage::Lsn lsn = Put("key");
-  EXPECT_LT(engine_->durable_lsn(), lsn);
-  EXPECT_OK(Await(lsn));
-  EXPECT_GE(engine_->durable_lsn(), lsn);
-}
-
-TEST_F(CommitQueueTest, AThreadWaitsUntilTheRecordIsDurable) {
-  Open({});
-  const storage::Lsn lsn = Put("key");
-  EXPECT_LT(engine_->durable_lsn(), lsn);
-  EXPECT_OK(queue_->AwaitDurable(lsn));
-  EXPECT_GE(engine_->durable_lsn(), lsn);
-  EXPECT_OK(queue_->AwaitDurable(lsn));
-}
-
-TEST_F(CommitQueueTest, OneSyncCarriesManyAnswers) {
-  OpenInUse({});
-  constexpr int kCount = 1000;
-  std::vector<storage::Lsn> lsns;
-  for (int i = 0; i < kCount; ++i) lsns.push_back(Put(absl::StrCat(i)));
-  const uint64_t syncs_before = engine_->stats().sync_count;
-  absl::BlockingCounter left(kCount);
-  std::atomic<int> ok_count = 0;
-  for (const storage::Lsn lsn : lsns) {
-    queue_->RunWhenDurable(lsn, [this, lsn, &left, &ok_count](const absl::Status& status) {
-      if (status.ok() && engine_->durable_lsn() >= lsn) ok_count.fetch_add(1);
-      left.DecrementCount();
-    });
-  }
-  left.Wait();
-  EXPECT_EQ(ok_count.load(), kCount);
-  EXPECT_EQ(engine_->stats().sync_count, syncs_before + 1);
-}
-
 // Holds the first two writes to a file.
 class HeldWrites {
  public:
@@ -147,6 +106,91 @@ class HeldWrites {
   std::atomic<size_t> started_count_ = 0;
   std::array<Write, 2> writes_;
 };
+
+TEST_F(CommitQueueTest, AnswersAtOnceWhatIsDurable) {
+  Open({});
+  bool answered = false;
+  queue_->RunWhenDurable(0, [&answered](const absl::Status& status) { answered = status.ok(); });
+  EXPECT_TRUE(answered);
+}
+
+TEST_F(CommitQueueTest, AnswersWhenTheRecordIsDurable) {
+  Open({});
+  const storage::Lsn lsn = Put("key");
+  EXPECT_LT(engine_->durable_lsn(), lsn);
+  EXPECT_OK(Await(lsn));
+  EXPECT_GE(engine_->durable_lsn(), lsn);
+}
+
+TEST_F(CommitQueueTest, AThreadWaitsUntilTheRecordIsDurable) {
+  Open({});
+  const storage::Lsn lsn = Put("key");
+  EXPECT_LT(engine_->durable_lsn(), lsn);
+  EXPECT_OK(queue_->AwaitDurable(lsn));
+  EXPECT_GE(engine_->durable_lsn(), lsn);
+  EXPECT_OK(queue_->AwaitDurable(lsn));
+}
+
+TEST_F(CommitQueueTest, AThreadThatWaitsAloneFlushesItself) {
+  OpenInUse({});
+  std::vector<std::thread::id> writers;
+  absl::Mutex mutex;
+  disk_.set_write_hook([&] {
+    absl::MutexLock lock(&mutex);
+    writers.push_back(std::this_thread::get_id());
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_OK(queue_->AwaitDurable(Put("key")));
+  EXPECT_THAT(writers, ::testing::Each(std::this_thread::get_id()));
+  EXPECT_GE(writers.size(), 3u);
+  // After a flush for several nobody expects to be alone; after one for one again.
+  absl::BlockingCounter left(3);
+  const auto answer = [&left](const absl::Status&) { left.DecrementCount(); };
+  {
+    HeldWrites held(&disk_);
+    Put("key");
+    queue_->RunWhenDurable(Put("key"), answer);
+    held.AwaitStart(0);
+    // Two records are under way: the second flush starts when two wait.
+    queue_->RunWhenDurable(Put("key"), answer);
+    queue_->RunWhenDurable(Put("key"), answer);
+    held.AwaitStart(1);
+    held.Release(0);
+    held.Release(1);
+    left.Wait();
+  }
+  writers.clear();
+  disk_.set_write_hook([&] {
+    absl::MutexLock lock(&mutex);
+    writers.push_back(std::this_thread::get_id());
+  });
+  EXPECT_OK(queue_->AwaitDurable(Put("key")));
+  EXPECT_THAT(writers, ElementsAre(::testing::Ne(std::this_thread::get_id())));
+  // The queue's threads may be a moment late to note that they are done.
+  while (writers.back() != std::this_thread::get_id()) {
+    ASSERT_LT(writers.size(), 10'000u);
+    EXPECT_OK(queue_->AwaitDurable(Put("key")));
+  }
+  disk_.set_write_hook(nullptr);
+}
+
+TEST_F(CommitQueueTest, OneSyncCarriesManyAnswers) {
+  OpenInUse({});
+  constexpr int kCount = 1000;
+  std::vector<storage::Lsn> lsns;
+  for (int i = 0; i < kCount; ++i) lsns.push_back(Put(absl::StrCat(i)));
+  const uint64_t syncs_before = engine_->stats().sync_count;
+  absl::BlockingCounter left(kCount);
+  std::atomic<int> ok_count = 0;
+  for (const storage::Lsn lsn : lsns) {
+    queue_->RunWhenDurable(lsn, [this, lsn, &left, &ok_count](const absl::Status& status) {
+      if (status.ok() && engine_->durable_lsn() >= lsn) ok_count.fetch_add(1);
+      left.DecrementCount();
+    });
+  }
+  left.Wait();
+  EXPECT_EQ(ok_count.load(), kCount);
+  EXPECT_EQ(engine_->stats().sync_count, syncs_before + 1);
+}
 
 TEST_F(CommitQueueTest, NextFlushDoesNotWaitForTheOneUnderWay) {
   OpenInUse({});

@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kScannedPerCopied = 4;
 // On a full disk a segment is compacted at this part of the dead share already.
 constexpr double kUrgentPart = 0.25;
+// At rest it goes on to this part of it.
+constexpr double kRestPart = 0.5;
 
 bool CannotBeCompacted(const absl::Status& status) {
   // A file that ends too early is damage like any other; a device that fails is not.
@@ -57,12 +59,12 @@ Compactor::Usage Compactor::UsageOf(const SealedSegment& segment) const {
           .may_shrink = segment.holds_writes || live_bytes < segment.record_bytes};
 }
 
-absl::StatusOr<bool> Compactor::Step() {
+absl::StatusOr<bool> Compactor::Step(Effort effort) {
   absl::MutexLock lock(&mutex_);
   SLIP_RETURN_IF_ERROR(log_->status());
   SLIP_RETURN_IF_ERROR(MakeSpare());
   if (!victim_.has_value()) {
-    const absl::optional<SealedSegment> picked = Pick();
+    const absl::optional<SealedSegment> picked = Pick(effort);
     if (!picked.has_value()) return false;
     Take(*picked);
   }
@@ -85,7 +87,7 @@ absl::StatusOr<bool> Compactor::Step() {
 }
 
 // Returns the segment to be compacted next, if there is any.
-absl::optional<SealedSegment> Compactor::Pick() const {
+absl::optional<SealedSegment> Compactor::Pick(Effort effort) const {
   Usage total;
   absl::optional<SealedSegment> worst;
   double worst_share = 0;
@@ -106,8 +108,9 @@ absl::optional<SealedSegment> Compactor::Pick() const {
     return worst_share > kUrgentPart * options_.dead_share ? worst : absl::nullopt;
   }
   // Waiting until the sum is due lets the worst get worse, and copying it cheaper.
-  const bool is_due = total.dead_share() > options_.dead_share;
-  return is_due && worst_share > options_.dead_share ? worst : absl::nullopt;
+  const double allowed = options_.dead_share * (effort == Effort::kAtRest ? kRestPart : 1);
+  const bool is_due = total.dead_share() > allowed;
+  return is_due && worst_share > allowed ? worst : absl::nullopt;
 }
 
 void Compactor::Take(const SealedSegment& segment) {

@@ -82,10 +82,13 @@ class Compactor {
   Compactor(const Compactor&) = delete;
   Compactor& operator=(const Compactor&) = delete;
 
+  // kAtRest: nobody else wants the device, so that a smaller dead share is worth copying for.
+  enum class Effort : uint8_t { kBusy, kAtRest };
+
   // One bounded step: copies some, or drops a segment. Returns whether there may be more to do now.
   // RESOURCE_EXHAUSTED if there is no space to go on, UNAVAILABLE: the next call tries again,
   // unless the log has failed.
-  absl::StatusOr<bool> Step() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<bool> Step(Effort effort) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether a segment is being compacted.
   bool is_busy() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -96,7 +99,7 @@ class Compactor {
   struct Usage;
 
   Usage UsageOf(const SealedSegment& segment) const;
-  absl::optional<SealedSegment> Pick() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::optional<SealedSegment> Pick(Effort effort) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeSpare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Take(const SealedSegment& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -172,8 +172,10 @@ class Engine {
   // that later damage of the last frame is not taken for a torn tail; takes a step of a checkpoint
   // or a merge of runs; evicts entries from memory, or brings them back where there is room; copies
   // some of what is current in the segment with the most dead bytes, or drops it. Returns whether
-  // there is more to do now. RESOURCE_EXHAUSTED (DISK_FULL) while there is no space for a segment
-  // and none can be freed.
+  // there is more to do now. After kRestCalls that found nothing to do, with no write between them,
+  // compaction goes on to half of the dead share. RESOURCE_EXHAUSTED (DISK_FULL) while there is no
+  // space for a segment and none can be freed.
+  static constexpr size_t kRestCalls = 64;
   absl::StatusOr<bool> Maintain();
 
   // One bounded step of a search for damage: reads Options::scrub_step_bytes of the full segments,

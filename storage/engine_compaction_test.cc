@@ -136,6 +136,35 @@ TEST_F(SpaceTest, SettlesUnder1Point3TimesTheLiveBytesAfterOverwritingAllThreeTi
   ExpectSettled("overwritten");
 }
 
+// Half of the dead share, once nobody has written for a while; a write puts an end to it.
+TEST_F(SpaceTest, SettlesFurtherWhereNobodyWrites) {
+  Open();
+  for (int round = 0; round < 3; ++round) OverwriteAll(20);
+  Settle();
+  Sync();
+  Settle();
+  for (size_t i = 2; i < Engine::kRestCalls; ++i) ASSERT_OK(engine_->Maintain());
+  ASSERT_OK(Put("key0", "a write"));
+  Sync();
+  const uint64_t log_bytes = engine_->stats().log_bytes;
+  for (size_t i = 0; i < Engine::kRestCalls; ++i) {
+    ASSERT_OK_AND_ASSIGN(const bool more, engine_->Maintain());
+    ASSERT_FALSE(more) << i;
+  }
+  EXPECT_EQ(engine_->stats().log_bytes, log_bytes);
+  Settle();
+  const EngineStats stats = engine_->stats();
+  const uint64_t live_bytes = LiveBytes();
+  std::printf("at rest: %.3f times the live bytes, before %.3f\n",
+              static_cast<double>(stats.log_bytes) / static_cast<double>(live_bytes),
+              static_cast<double>(log_bytes) / static_cast<double>(live_bytes));
+  EXPECT_GT(static_cast<double>(log_bytes), 1.25 * static_cast<double>(live_bytes));
+  EXPECT_LE(static_cast<double>(stats.log_bytes), 1.18 * static_cast<double>(live_bytes));
+  const uint64_t copied_bytes = stats.copied_bytes;
+  for (size_t i = 0; i < 2 * Engine::kRestCalls; ++i) ASSERT_OK(engine_->Maintain());
+  EXPECT_EQ(engine_->stats().copied_bytes, copied_bytes);
+}
+
 TEST_F(SpaceTest, SettlesThoughEachPutWasSyncedIntoAPageOfItsOwn) {
   Open();
   for (int round = 0; round < 2; ++round) OverwriteAll(1);

@@ -242,6 +242,7 @@ class Engine::Impl final : private Compactor::Records, private Scrubber::Records
   std::unique_ptr<Checkpointer> checkpointer_ ABSL_GUARDED_BY(maintain_mutex_);
   bool compaction_is_late_ ABSL_GUARDED_BY(maintain_mutex_) = false;
   Sweeps sweeps_ ABSL_GUARDED_BY(maintain_mutex_);
+  Rest rest_ ABSL_GUARDED_BY(maintain_mutex_);
 };
 
 }  // namespace slipstream::storage

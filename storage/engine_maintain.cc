@@ -42,7 +42,11 @@ absl::StatusOr<bool> Engine::Impl::Maintain() {
     prepared = log_->Maintain();
     if (!prepared.ok() ? !absl::IsResourceExhausted(prepared.status()) : *prepared) return prepared;
   }
+  if (const uint64_t appended = log_->stats().appended_bytes; appended != rest_.appended_bytes) {
+    rest_ = {.call_count = 0, .appended_bytes = appended};
+  }
   const absl::StatusOr<bool> stepped = TakeStep();
+  if (stepped.ok() && !*stepped) ++rest_.call_count;
   if (!stepped.ok() ? !absl::IsResourceExhausted(stepped.status()) : *stepped) return stepped;
   // Nothing went on; if it was for lack of space, say so.
   if (log_->is_out_of_space()) prepared = log_->Maintain();
@@ -64,7 +68,10 @@ absl::StatusOr<bool> Engine::Impl::TakeStep() {
   if (!more.ok() && !absl::IsResourceExhausted(more.status())) return more;
   absl::StatusOr<bool> compacted = false;
   const bool may_compact = !compaction_is_paused_ || log_->is_out_of_space();
-  if (checkpointer_->idle() && may_compact) compacted = compactor_->Step();
+  if (checkpointer_->idle() && may_compact) {
+    compacted = compactor_->Step(rest_.call_count >= kRestCalls ? Compactor::Effort::kAtRest
+                                                                : Compactor::Effort::kBusy);
+  }
   if (!compacted.ok() && !absl::IsResourceExhausted(compacted.status())) return compacted;
   if ((more.ok() && *more) || (compacted.ok() && *compacted)) return true;
   return more.ok() ? compacted : more;

@@ -61,6 +61,12 @@ struct WritersHelp {
   std::atomic<uint64_t> unhelped_bytes{0};  // Put since the last such step.
 };
 
+// How long nobody has written, in calls of Maintain that found nothing to do.
+struct Rest {
+  size_t call_count = 0;
+  uint64_t appended_bytes = 0;  // By the last call.
+};
+
 // Where background work goes on that goes around.
 struct Sweeps {
   // No merge is tried before as many checkpoints: the disk was too full for one.

@@ -76,7 +76,8 @@ struct Options {
   uint32_t reserve_segments = 1;
   // Compaction goes on while more than this share of the full segments' bytes is dead: replaced
   // records, and what is no record (headers, padding, unused ends). They settle at 1 / (1 - share)
-  // times the live bytes, 1.25 here; less space costs more copying.
+  // times the live bytes, 1.25 here; less space costs more copying. Where nobody writes it goes on
+  // to half of the share.
   double compaction_dead_share = 0.2;
   // What one Maintain copies at most, but for a larger record: bounds how long it keeps others off.
   uint32_t compaction_step_bytes = 256 << 10;
