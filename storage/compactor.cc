@@ -96,10 +96,11 @@ absl::optional<SealedSegment> Compactor::Pick(Effort effort) const {
     if (segment.damaged) continue;
     const bool is_needed = usage.live_bytes != 0 || segment.holds_commits;
     if (failed_.count(segment.link.number) != 0 && is_needed) continue;
+    // Nothing can be done about what is dead there, or will not be.
+    if (records_->IsPinned(segment.link.number)) continue;
     total.bytes += usage.bytes;
     total.live_bytes += usage.live_bytes;
     if (!usage.may_shrink || usage.dead_share() <= worst_share) continue;
-    if (records_->IsPinned(segment.link.number)) continue;
     worst_share = usage.dead_share();
     worst = segment;
   }
@@ -264,14 +265,15 @@ CompactionStats Compactor::stats() const {
   CompactionStats stats{
       .compacted_segment_count = compacted_segment_count_.load(std::memory_order_relaxed),
       .failed_segment_count = failed_segment_count_.load(std::memory_order_relaxed)};
-  double allowed_bytes = 0;
+  double owed_bytes = 0;
   for (const SealedSegment& segment : log_->SealedSegments()) {
     const Usage usage = UsageOf(segment);
     stats.dead_bytes += usage.dead_bytes();
-    allowed_bytes += options_.dead_share * static_cast<double>(usage.bytes);
+    if (records_->IsPinned(segment.link.number)) continue;
+    owed_bytes += static_cast<double>(usage.dead_bytes()) -
+                  options_.dead_share * static_cast<double>(usage.bytes);
   }
-  stats.debt_bytes =
-      stats.dead_bytes - std::min(stats.dead_bytes, static_cast<uint64_t>(allowed_bytes));
+  stats.debt_bytes = static_cast<uint64_t>(std::max(owed_bytes, 0.0));
   return stats;
 }
 

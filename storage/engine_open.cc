@@ -270,6 +270,7 @@ absl::StatusOr<LogRecovery> Engine::Impl::ReadLog(const LogRecoveryOptions& opti
   }
   LogRecoveryOptions from = options;
   from.known_segments = known;
+  if (loaded_.has_value()) from.known_before = loaded_->index.first_position();
   return RecoverLog(fs_, directory_, inventory.segment_numbers, from,
                     [this](const RecoveredRecord& recovered) { return Restore(recovered); });
 }
@@ -367,8 +368,6 @@ absl::Status Engine::Impl::Restore(const RecoveredRecord& recovered) {
     AddDead(location, record.bytes(), shard);
     return absl::OkStatus();
   }
-  // Even where it comes twice, with its Commit and with a copy of that: then it is dead again
-  // below.
   if (recovered.fate == RecordFate::kCommitted) Revive(location, record.bytes(), shard);
   const base::Version version = record.version();
   SLIP_RETURN_IF_ERROR(shard.table.Admit(version.actor));

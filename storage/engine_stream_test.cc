@@ -429,6 +429,51 @@ TEST_F(EngineStreamTest, DamageOfARecordThatOnlyItsCommitNeedsIsFound) {
   EXPECT_EQ(Letters(9), "aaaa-aaaa");
 }
 
+// Which one is read first is of no matter.
+TEST_F(EngineStreamTest, DamageThatConcernsTheSecondCommitOfASegmentIsFound) {
+  options_ = UncompressedColdOptions();
+  Open();
+  ASSERT_OK(Stream(0, 3, 'a'));
+  Location place;
+  {
+    WriteStream other(engine_.get());
+    const std::string value(1000, 'b');
+    std::vector<std::string> keys;
+    for (int i = 3; i < 9; ++i) keys.push_back(absl::StrCat("key", i));
+    std::vector<Mutation> mutations;
+    for (const std::string& key : keys) mutations.push_back({.key = key, .value = value});
+    ASSERT_OK(engine_->Stream(mutations, other));
+    place = other.records[1].location;
+    ASSERT_EQ(place.segment_number, stream_->records[0].location.segment_number);
+    for (int i = 0; i < 2; ++i) FillSegment();
+    Settle();
+    ASSERT_OK(Commit());
+    ASSERT_OK(engine_->CommitStream({}, other, Noon()));
+  }
+  Sync();
+  engine_.reset();
+  fs_.Kill();
+  fs_.FlipBit(JoinPath(kDirectory, SegmentFileName(place.segment_number)), place.offset + 200, 3);
+  EXPECT_THAT(Engine::Open(&fs_, kDirectory, options_, &rng_, nullptr),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("1 of the records")));
+  options_.on_damage = OnDamage::kServeRest;
+  Open();
+  EXPECT_EQ(Letters(9), "aaab-bbbb");
+  EXPECT_TRUE(engine_->recovery_report().new_actor);
+}
+
+// Compaction has no debt over what it must leave alone.
+TEST_F(EngineStreamTest, AnOpenOneIsNoDebt) {
+  options_.limits.transaction_bytes_max = 1 << 20;
+  Open();
+  for (int i = 0; i < 5; ++i) ASSERT_OK(Stream(0, 9, 'a'));
+  FillSegment();
+  EXPECT_GT(engine_->stats().dead_bytes, 4 * options_.segment_bytes);
+  EXPECT_EQ(engine_->stats().compaction_debt_bytes, 0u);
+  stream_.reset();
+  EXPECT_GT(engine_->stats().compaction_debt_bytes, 3 * options_.segment_bytes);
+}
+
 TEST_F(EngineStreamTest, AFullDiskEndsItAndNothingElse) {
   options_.limits.transaction_bytes_max = 1 << 20;
   Open();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -30,6 +31,7 @@ struct FoundSegment {
   std::string header_problem;
   bool has_our_magic = false;
   absl::optional<SegmentExpectation> expectation;  // With which it was read; nullopt: it was not.
+  std::vector<DamagedRange> unreported;  // Of one read for a Commit, what concerned none so far.
 };
 
 absl::Status Foreign(const std::string& path, absl::string_view problem) {
@@ -282,20 +284,22 @@ class Recovery {
 
   // Applies the records of a streamed transaction, now that its Commit was read.
   absl::Status ApplyStreamed(const RecordView& record, const Location& location) {
-    absl::StatusOr<StreamCommit> commit = DecodeStreamCommit(record);
-    if (!commit.ok()) {
-      return absl::DataLossError(absl::StrFormat("segment %d offset %d: %s",
-                                                 location.segment_number, location.offset,
-                                                 std::string(commit.status().message())));
+    const absl::StatusOr<StreamCommit> commit = DecodeStreamCommit(record);
+    if (!commit.ok() || commit->extents.back().segment_number > location.segment_number) {
+      return absl::DataLossError(
+          absl::StrCat("segment ", location.segment_number, " offset ", location.offset, ": ",
+                       commit.ok() ? "a Commit of later records" : commit.status().message()));
     }
     const bool is_copy = commit->first_place.segment_number != 0;
     const Location effect = is_copy ? commit->first_place : location;
+    if (effect < options_.known_before) return absl::OkStatus();
+    if (!applied_.insert({commit->tx_id, effect}).second) return absl::OkStatus();
     for (const StreamExtent& extent : commit->extents) {
       const auto found = FindSegment(extent.segment_number);
       // Compaction has copied what was current of a segment that is no more.
       if (found == found_.end() || found->segment->number != extent.segment_number) continue;
-      SLIP_RETURN_IF_ERROR(
-          ApplyExtent(static_cast<size_t>(found - found_.begin()), extent, *commit, effect));
+      const auto index = static_cast<size_t>(found - found_.begin());
+      SLIP_RETURN_IF_ERROR(ApplyExtent(index, extent, *commit, effect));
     }
     return absl::OkStatus();
   }
@@ -303,15 +307,17 @@ class Recovery {
   // Reads the segment at `index`, again mostly, for what the Commit names of it.
   absl::Status ApplyExtent(size_t index, const StreamExtent& extent, const StreamCommit& commit,
                            const Location& effect) {
-    SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found_[index]));
-    const bool is_news = !found_[index].expectation.has_value();
-    if (is_news) {
-      SLIP_ASSIGN_OR_RETURN(found_[index].expectation, Expect(index, buffer.view()));
+    FoundSegment& found = found_[index];
+    SLIP_ASSIGN_OR_RETURN(const AlignedBuffer buffer, ReadAll(found));
+    const bool is_first_read = !found.expectation.has_value();
+    if (is_first_read) {
+      SLIP_ASSIGN_OR_RETURN(found.expectation, Expect(index, buffer.view()));
     }
+    uint64_t record_count = 0;
     absl::Status status;
     SpanningRun run;
     SegmentScan scan = ScanSegment(
-        buffer.view(), *found_[index].expectation, run,
+        buffer.view(), *found.expectation, run,
         [&](const RecordView& record, const Location& location) {
           const bool is_meant = status.ok() && IsStreamed(record.header) &&
                                 IsChange(record.header) && record.header.tx_id == commit.tx_id &&
@@ -322,19 +328,31 @@ class Recovery {
               commit.Resolve(record.header, base::KeyIdOf(record.key).shard());
           status = header.status();
           if (!status.ok()) return;
-          RecoveredRecord recovered{
-              .record = record, .location = location, .effect = effect, .fate = {}};
-          recovered.record.header = *header;
-          recovered.fate = RecordFate::kCommitted;
-          status = on_record_(recovered);
+          const RecordView resolved{*header, record.key, record.value};
+          status = on_record_({resolved, location, effect, RecordFate::kCommitted});
+          ++record_count;
         });
-    if (!is_news) return status;  // Its damage was reported when it was read first.
-    for (DamagedRange& range : scan.damaged) {
+    SLIP_RETURN_IF_ERROR(status);
+    if (is_first_read) found.unreported = std::move(scan.damaged);
+    ReportDamage(found, extent);
+    const std::vector<DamagedRange>& damaged = result_.report.damaged;
+    const bool is_known = std::any_of(damaged.begin(), damaged.end(), [&](const auto& range) {
+      return range.segment_number == extent.segment_number;
+    });
+    if (record_count == extent.record_count || is_known) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrFormat("segment %d: %d records of transaction %d, where its Commit counts %d",
+                        extent.segment_number, record_count, commit.tx_id, extent.record_count));
+  }
+
+  // Reports what is damaged of `extent`, once.
+  void ReportDamage(FoundSegment& found, const StreamExtent& extent) {
+    std::erase_if(found.unreported, [this, &extent](DamagedRange& range) {
       const bool concerns =
           range.first_offset <= extent.last_offset && extent.first_offset < range.end_offset;
       if (concerns) result_.report.damaged.push_back(std::move(range));
-    }
-    return status;
+      return concerns;
+    });
   }
 
   std::vector<FoundSegment>::iterator FindSegment(uint64_t number) {
@@ -563,7 +581,8 @@ class Recovery {
   const OnRecovered on_record_;
   std::vector<FoundSegment> found_;  // In use, ascending.
   SpanningRun run_;
-  absl::Status status_;  // Of on_record_.
+  std::set<std::pair<uint64_t, Location>> applied_;  // Streamed transactions: tx_id, effect.
+  absl::Status status_;                              // Of on_record_.
   Lsn next_lsn_ = 1;
   size_t passed_gap_count_ = 0;
   bool removed_any_ = false;

@@ -45,6 +45,8 @@ struct LogRecoveryOptions {
   absl::Span<const KnownSegment> known_segments;
   Lsn durable_lsn = 0;         // The identity says that records up to here were durable.
   uint64_t segment_bytes = 0;  // Prepared segments of another length are removed.
+  // Streamed transactions that take effect before this are known from the checkpoint: not applied.
+  Location known_before;
   // Segments that the manifest says are dropped: ascending, apart.
   absl::Span<const SegmentGap> gaps;
 };

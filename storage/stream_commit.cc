@@ -40,8 +40,8 @@ absl::StatusOr<uint64_t> CheckShards(const std::vector<StreamShard>& shards) {
   int64_t last_shard = -1;
   for (const StreamShard& shard : shards) {
     const bool is_whole = shard.shard > last_shard && shard.shard < base::kShardCount &&
-                          shard.record_count != 0 &&
-                          shard.last_sequence + shard.record_count <= kSequenceCeiling;
+                          shard.record_count != 0 && shard.last_sequence <= kSequenceCeiling &&
+                          shard.record_count <= kSequenceCeiling - shard.last_sequence;
     if (!is_whole) {
       return Damaged(absl::StrFormat("with %d records after sequence %d of shard %d",
                                      shard.record_count, shard.last_sequence, shard.shard));

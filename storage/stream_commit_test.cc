@@ -138,6 +138,8 @@ TEST(StreamCommitTest, RefusesWhatNoWriterWrites) {
   EXPECT_THAT(changed([](StreamCommit& c) { c.shards[1].shard = 256; }), refused("of shard 256"));
   EXPECT_THAT(changed([](StreamCommit& c) { c.shards[0].last_sequence = kSequenceCeiling; }),
               refused("after sequence 281474976710655"));
+  EXPECT_THAT(changed([](StreamCommit& c) { c.shards[1].last_sequence = ~uint64_t{0} - 2; }),
+              refused("after sequence 18446744073709551613"));
   EXPECT_THAT(changed([](StreamCommit& c) { c.shards[1].record_count = 5; }),
               refused("5 in its segments, 6 in its shards"));
   EXPECT_THAT(changed([](StreamCommit& c) { c.hlc = kHlcCeiling - 4; }), refused("of 5 records"));
