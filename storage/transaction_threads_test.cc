@@ -56,9 +56,16 @@ bool Agrees(const State& reads, const State& state) {
   });
 }
 
-class TransactionThreadsTest : public ::testing::Test {
+// Whether transactions stream what they write to the log: nearly all that write more than a little.
+class TransactionThreadsTest : public ::testing::TestWithParam<bool> {
  protected:
   TransactionThreadsTest() {
+    if (GetParam()) {
+      options_.limits.key_bytes_max = 16;
+      options_.limits.value_bytes_max = 16;
+      options_.limits.batch_bytes_max = 32;
+      options_.limits.transaction_buffer_bytes = 32;
+    }
     options_.segment_bytes = 1 << 20;
     options_.frame_bytes_target = 65536;
     options_.unflushed_bytes_max = 1 << 20;
@@ -104,7 +111,7 @@ class TransactionThreadsTest : public ::testing::Test {
   std::unique_ptr<Engine> engine_;
 };
 
-TEST_F(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
+TEST_P(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
   Open();
   std::vector<std::vector<Committed>> done(kThreadCount + 1);
   std::atomic<int> conflict_count{0};
@@ -177,7 +184,7 @@ TEST_F(TransactionThreadsTest, CommittedOnesAreEquivalentToTheirOrderInTheLog) {
 
 // Also those that are going to fail must not see half of a batch: neither of one of this node nor
 // of one that comes in late from another.
-TEST_F(TransactionThreadsTest, NoneSeesHalfOfABatchEvenBeforeItCommits) {
+TEST_P(TransactionThreadsTest, NoneSeesHalfOfABatchEvenBeforeItCommits) {
   Open();
   std::atomic<bool> over{false};
   std::atomic<uint64_t> try_count{0};
@@ -226,9 +233,10 @@ TEST_F(TransactionThreadsTest, NoneSeesHalfOfABatchEvenBeforeItCommits) {
 
 // The same of transactions that take several frames and segments, while these are flushed and
 // compacted.
-TEST_F(TransactionThreadsTest, NoneSeesHalfOfALargeOne) {
+TEST_P(TransactionThreadsTest, NoneSeesHalfOfALargeOne) {
   options_ = SmallOptions();
   options_.compression = Compression::kNone;
+  if (GetParam()) options_.limits.transaction_buffer_bytes = options_.limits.batch_bytes_max;
   Open();
   constexpr int kLargeCount = 60;  // Of each writer.
   constexpr int kLargeKeyCount = 12;
@@ -269,6 +277,11 @@ TEST_F(TransactionThreadsTest, NoneSeesHalfOfALargeOne) {
   EXPECT_EQ(engine_->durable_lsn(), engine_->appended_lsn());
   EXPECT_GE(engine_->durable_lsn(), 2u * kLargeCount * (kLargeKeyCount + 1));
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, TransactionThreadsTest, ::testing::Bool(),
+                         [](const ::testing::TestParamInfo<bool>& info) {
+                           return info.param ? "Streamed" : "AtOnce";
+                         });
 
 }  // namespace
 }  // namespace slipstream::storage
