@@ -33,11 +33,13 @@ struct StreamedRecord {
   bool tombstone = false;
 };
 
-// Made by its owner, filled by the engine, which must outlive it. Not thread-safe. Rolled back when
-// destroyed, unless it is over.
+// Made by its owner, filled by the engine, which must be there as long as it is not over. Not
+// thread-safe. Rolled back when destroyed, unless it is over.
 struct WriteStream {
   explicit WriteStream(Engine* engine) : engine(engine) {}
-  ~WriteStream() { engine->RollBackStream(*this); }
+  ~WriteStream() {
+    if (state != State::kOver) engine->RollBackStream(*this);
+  }
   WriteStream(const WriteStream&) = delete;
   WriteStream& operator=(const WriteStream&) = delete;
 
