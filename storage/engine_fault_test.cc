@@ -65,12 +65,16 @@ class EngineFaultTest : public ::testing::Test {
   std::unique_ptr<Engine> engine_;
 };
 
+enum class Writes { kAtOnce, kStreamedToo };
+
 // Fails the `call`-th call of a script; returns false if the script makes no such call.
-bool FailOneCall(const Options& options, uint64_t seed, const MemoryFileSystem::Fault& fault) {
+bool FailOneCall(const Options& options, Writes writes, uint64_t seed,
+                 const MemoryFileSystem::Fault& fault) {
   constexpr int kStepCount = 50;
   MemoryFileSystem fs;
   fs.InjectFault(fault);
   Script script(&fs, options, seed);
+  if (writes == Writes::kStreamedToo) script.set_streams();
   const absl::Status status = script.Run(kStepCount, Script::OnError::kGoOn);
   EXPECT_FALSE(absl::IsInternal(status)) << status;
   const bool reached = fs.call_count() >= fault.call;
@@ -85,14 +89,14 @@ bool FailOneCall(const Options& options, uint64_t seed, const MemoryFileSystem::
   return reached;
 }
 
-void FailEveryCall(const Options& options) {
+void FailEveryCall(const Options& options, Writes writes = Writes::kAtOnce) {
   for (const Error error : {Error::kDevice, Error::kDiskFull}) {
     for (const bool lasting : {false, true}) {
       for (uint64_t call = 1;; ++call) {
         SCOPED_TRACE(
             absl::StrCat("call ", call, " lasting ", lasting, " error ", static_cast<int>(error)));
         const MemoryFileSystem::Fault fault{.call = call, .lasting = lasting, .error = error};
-        if (!FailOneCall(options, /*seed=*/5, fault)) break;
+        if (!FailOneCall(options, writes, /*seed=*/5, fault)) break;
         ASSERT_FALSE(::testing::Test::HasFailure());
       }
     }
@@ -104,6 +108,11 @@ TEST_F(EngineFaultTest, EveryCallMayFailWithoutLosingWhatWasAcknowledged) {
 }
 
 TEST_F(EngineFaultTest, SoMayEveryCallWhileEntriesLeaveMemory) { FailEveryCall(ColdOptions()); }
+
+TEST_F(EngineFaultTest, SoMayEveryCallWhileTransactionsAreStreamed) {
+  FailEveryCall(SmallOptions(), Writes::kStreamedToo);
+  FailEveryCall(ColdOptions(), Writes::kStreamedToo);
+}
 
 TEST_F(EngineFaultTest, FailedSyncStopsTheEngineForGood) {
   Open();
