@@ -22,9 +22,6 @@
 namespace slipstream::bench {
 namespace {
 
-// As many as a load puts: with less, what the two segments take that no record has been written to
-// yet is most of what is measured.
-constexpr size_t kSettledKeyCount = 2'000'000;
 constexpr size_t kOverwrittenKeyCount = 1'000'000;
 constexpr size_t kRandomPutCount = 2'000'000;
 constexpr size_t kOverwrittenValueBytes = 1024;
@@ -63,18 +60,16 @@ absl::Status PutAtRandom(EngineUnderTest& engine, const WorkloadRun& run, const 
   return RunThreads(engine, run.thread_count, run.Scaled(kRandomPutCount), make_operation, part);
 }
 
-absl::StatusOr<std::unique_ptr<EngineUnderTest>> OpenForOverwriting(const WorkloadRun& run,
-                                                                    size_t key_count) {
-  return OpenEngine(
-      run.engine,
-      {.directory = run.directory, .key_count = key_count, .value_bytes = kOverwrittenValueBytes});
+absl::StatusOr<std::unique_ptr<EngineUnderTest>> OpenForOverwriting(const WorkloadRun& run) {
+  return OpenEngine(run.engine, {.directory = run.directory,
+                                 .key_count = run.Scaled(kOverwrittenKeyCount),
+                                 .value_bytes = kOverwrittenValueBytes});
 }
 
 absl::StatusOr<std::vector<ResultRow>> OverwriteThrice(const WorkloadRun& run) {
-  const size_t key_count = run.Scaled(kSettledKeyCount);
+  const size_t key_count = run.Scaled(kOverwrittenKeyCount);
   const DataSet data(DataSet::Kind::kIncompressible, kOverwrittenValueBytes);
-  SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<EngineUnderTest> engine,
-                        OpenForOverwriting(run, key_count));
+  SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<EngineUnderTest> engine, OpenForOverwriting(run));
   SLIP_RETURN_IF_ERROR(Fill(*engine, data, 0, key_count));
   SLIP_RETURN_IF_ERROR(engine->Settle());
   TimedPart part;
@@ -94,8 +89,7 @@ absl::StatusOr<std::vector<ResultRow>> OverwriteThrice(const WorkloadRun& run) {
 absl::StatusOr<std::vector<ResultRow>> PutWhileCompacting(const WorkloadRun& run) {
   const size_t key_count = run.Scaled(kOverwrittenKeyCount);
   const DataSet data(DataSet::Kind::kIncompressible, kOverwrittenValueBytes);
-  SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<EngineUnderTest> engine,
-                        OpenForOverwriting(run, key_count));
+  SLIP_ASSIGN_OR_RETURN(const std::unique_ptr<EngineUnderTest> engine, OpenForOverwriting(run));
   SLIP_RETURN_IF_ERROR(engine->SetCompaction(false));
   SLIP_RETURN_IF_ERROR(Fill(*engine, data, 0, key_count));
   SLIP_RETURN_IF_ERROR(engine->Settle());
@@ -158,7 +152,7 @@ absl::StatusOr<std::vector<ResultRow>> StayBelowLimit(const WorkloadRun& run) {
 }  // namespace
 
 double OverwrittenLiveBytes(const WorkloadRun& run) {
-  return static_cast<double>(run.Scaled(kSettledKeyCount) *
+  return static_cast<double>(run.Scaled(kOverwrittenKeyCount) *
                              (kBenchKeyBytes + kOverwrittenValueBytes));
 }
 
